@@ -1,0 +1,85 @@
+"""botocore clients: the function's own, and a tenant's, made with credentials that only reach that tenant's data."""
+
+from __future__ import annotations
+
+import threading
+import time
+from functools import cache
+from typing import Any
+
+import botocore.session
+from botocore.config import Config
+
+from shared.settings import settings
+from shared.tenancy import Tenant
+
+# Retries are botocore's: `standard` backs off with jitter and knows which errors are safe to repeat.
+_CONFIG = Config(
+    retries={"mode": "standard", "max_attempts": 5}, connect_timeout=3, read_timeout=20, inject_host_prefix=False
+)
+_SESSION_SECONDS = 3600  # role chaining allows no more (notes: STS)
+_RENEW_BEFORE = 300
+
+_lock = threading.Lock()
+_tenant_sessions: dict[str, tuple[float, dict[str, Any]]] = {}
+_tenant_clients: dict[tuple[str, str], tuple[float, Any]] = {}
+
+
+@cache
+def _session() -> botocore.session.Session:
+    return botocore.session.get_session()
+
+
+@cache
+def client(service: str) -> Any:
+    """A client with the function's own role. Made once per process."""
+    with _lock:
+        return _session().create_client(service, config=_CONFIG)
+
+
+def _credentials(tenant: Tenant) -> tuple[float, dict[str, Any]]:
+    held = _tenant_sessions.get(tenant.id)
+    if held and held[0] > time.time():
+        return held
+    answer = client("sts").assume_role(
+        RoleArn=settings().tenant_role_arn,
+        RoleSessionName=tenant.id,
+        DurationSeconds=_SESSION_SECONDS,
+        Tags=[{"Key": "TenantID", "Value": tenant.id}],
+    )["Credentials"]
+    fresh = (time.time() + _SESSION_SECONDS - _RENEW_BEFORE, answer)
+    _tenant_sessions[tenant.id] = fresh
+    return fresh
+
+
+def tenant_client(tenant: Tenant, service: str) -> Any:
+    """A client that IAM confines to this tenant: the data role, assumed with the session tag TenantID.
+
+    Cached per tenant for the life of its credentials. With no data role configured (unit tests on moto) it is the
+    function's own client; the stores keep tenants apart by themselves as well.
+    """
+    if not settings().tenant_role_arn:
+        return client(service)
+    slot = (tenant.id, service)
+    held = _tenant_clients.get(slot)
+    if held and held[0] > time.time():
+        return held[1]
+    expires, credentials = _credentials(tenant)
+    with _lock:
+        made = _session().create_client(
+            service,
+            config=_CONFIG,
+            aws_access_key_id=credentials["AccessKeyId"],
+            aws_secret_access_key=credentials["SecretAccessKey"],
+            aws_session_token=credentials["SessionToken"],
+        )
+    _tenant_clients[slot] = (expires, made)
+    return made
+
+
+def forget() -> None:
+    """Drop every cached client. For tests that change the environment."""
+    client.cache_clear()
+    _session.cache_clear()
+    _tenant_sessions.clear()
+    _tenant_clients.clear()

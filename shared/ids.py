@@ -1,0 +1,38 @@
+"""Ids: a prefix and a ULID (https://github.com/ulid/spec), so that they sort by the time they were made.
+
+Prefixes: `t` tenant (no separator: it goes into keys), `us_` user, `key_` API key, `wf_` workflow, `ex_` execution,
+`tk_` task, `wh_` webhook, `sch_` schedule, `req_` request.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+
+from shared.clock import now_ms
+
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+def _base32(number: int, length: int) -> str:
+    digits = []
+    for _ in range(length):
+        number, digit = divmod(number, 32)
+        digits.append(_ALPHABET[digit])
+    return "".join(reversed(digits))
+
+
+def ulid(at_ms: int | None = None) -> str:
+    """26 characters: 48 bits of time, 80 bits of randomness."""
+    return _base32(now_ms() if at_ms is None else at_ms, 10) + _base32(int.from_bytes(os.urandom(10), "big"), 16)
+
+
+def new_id(prefix: str) -> str:
+    """A fresh id such as `wf_01J…`."""
+    return f"{prefix}_{ulid()}"
+
+
+def digest(*parts: str) -> str:
+    """32 hex digits that stand for these parts, in this order, and for nothing else."""
+    text = "\x1f".join(f"{len(p)}:{p}" for p in parts)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -1,0 +1,52 @@
+"""The environment of a function, read in this one place."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cache
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the template hands a function. A field `table` is the environment variable `SW_TABLE`, and so on.
+
+    A function gets only the variables that it needs; the others are empty strings.
+    """
+
+    stage: str = ""
+    table: str = ""
+    data_bucket: str = ""  # plans and payloads
+    files_bucket: str = ""  # the tenants' own files
+    bus: str = ""
+    kms_key: str = ""
+    tenant_role_arn: str = ""  # the one role for tenant-scoped data access, assumed with the session tag TenantID
+    states_role_arn: str = ""  # the role every state machine runs under
+    machine_prefix: str = ""  # state machines are named <prefix><hash of the definition>
+    runner_arn: str = ""
+    tasks_arn: str = ""
+    dispatcher_arn: str = ""
+    scheduler_group: str = ""
+    scheduler_role_arn: str = ""
+    user_pool_id: str = ""
+    user_pool_client_id: str = ""
+    api_url: str = ""  # where the HTTP API is reached from outside; webhook addresses start with it
+    websocket_url: str = ""  # where the WebSocket API's management calls go (https://…)
+    allowed_hosts: str = ""  # comma separated host:port that http_request may reach although they are private
+    openai_base_url: str = ""
+    openai_api_key: str = ""
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str]) -> Settings:
+        """Settings from an environment. OPENAI_* keep the names that the openai SDK documents."""
+        values = {f.name: environ.get(f"SW_{f.name.upper()}", "") for f in fields(cls)}
+        values["openai_base_url"] = environ.get("OPENAI_BASE_URL", "")
+        values["openai_api_key"] = environ.get("OPENAI_API_KEY", "")
+        return cls(**values)
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process. Tests that change the environment call `settings.cache_clear()`."""
+    return Settings.read(os.environ)

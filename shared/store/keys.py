@@ -1,0 +1,141 @@
+"""Every key of the single table, built here and nowhere else.
+
+| what | PK | SK | GSI1 | GSI2 (sparse, keys only) |
+| --- | --- | --- | --- | --- |
+| tenant | `T#t#TENANT` | `META` | | |
+| member | `T#t#MEMBERS` | `us_…` | | |
+| API key | `T#t#KEYS` | `key_…` | | |
+| rate window | `T#t#RATE#<window>` | `RATE` | | |
+| idempotency key | `T#t#IDEM#<digest>` | `IDEM` | | |
+| workflow summary | `T#t#WFS` | `wf_…` | | |
+| draft, versions | `T#t#WF#wf` | `DRAFT`, `V#000007` | | |
+| machine known | `T#t#WF#wf` | (in the version) | | |
+| run | `T#t#EX#ex` | `META` | `T#t#WFEX#wf` / `ex_…` | `SWEEP#<shard>` / next check |
+| journal | `T#t#EX#ex` | `J#<scope>#…` | | |
+| event | `T#t#EX#ex` | `E#<sequence>` | | |
+| task | `T#t#TASKS` | `tk_…` | `T#t#TASKS#<status>` / `tk_…` | `SWEEP#<shard>` / due |
+| park (pause) | `T#t#EX#ex` | `PARK#<state>` | | |
+| webhook | `T#t#HOOKS` | `wh_…` | | |
+| schedule | `T#t#SCHEDULES` | `sch_…` | | |
+| channel subscriber | `T#t#CHAN#<channel>` | `<connection>` | | |
+| directory | `USER#<sub>`, `HOOK#<wh>`, `WS#<connection>` | `META` | | |
+
+`t` is a tenant's id. Whatever belongs to a tenant has a partition key that starts with `T#t#`, in the index too:
+the policy of the data role holds it against the session's tag (dynamodb:LeadingKeys).
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from typing import Final
+
+from shared.tenancy import Tenant
+
+SWEEP_SHARDS: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A primary key."""
+
+    pk: str
+    sk: str
+
+
+@dataclass(frozen=True, slots=True)
+class TenantKeys:
+    """The keys of one tenant's things."""
+
+    tenant: Tenant
+
+    @property
+    def prefix(self) -> str:
+        """What every partition key of this tenant starts with."""
+        return f"T#{self.tenant.id}#"
+
+    def tenant_meta(self) -> Key:
+        """The tenant itself."""
+        return Key(f"{self.prefix}TENANT", "META")
+
+    def members(self) -> str:
+        """Partition of the tenant's users."""
+        return f"{self.prefix}MEMBERS"
+
+    def api_keys(self) -> str:
+        """Partition of the tenant's API keys."""
+        return f"{self.prefix}KEYS"
+
+    def rate(self, window: int) -> Key:
+        """Counter of the requests in one window."""
+        return Key(f"{self.prefix}RATE#{window}", "RATE")
+
+    def idempotency(self, key_digest: str) -> Key:
+        """What a request with an Idempotency-Key, a delivery or a scheduled instant has led to."""
+        return Key(f"{self.prefix}IDEM#{key_digest}", "IDEM")
+
+    def workflows(self) -> str:
+        """Partition of workflow summaries, by id."""
+        return f"{self.prefix}WFS"
+
+    def workflow(self, workflow_id: str) -> str:
+        """Partition of one workflow's draft and versions."""
+        return f"{self.prefix}WF#{workflow_id}"
+
+    @staticmethod
+    def version_sk(version: int) -> str:
+        """Sort key of a published version; sorts numerically."""
+        return f"V#{version:06d}"
+
+    def run(self, execution_id: str) -> Key:
+        """A run's own record; its partition also holds the journal and the events."""
+        return Key(f"{self.prefix}EX#{execution_id}", "META")
+
+    def runs_of(self, workflow_id: str) -> str:
+        """GSI1 partition: a workflow's runs, by id (so by time)."""
+        return f"{self.prefix}WFEX#{workflow_id}"
+
+    def tasks(self) -> str:
+        """Partition of human tasks."""
+        return f"{self.prefix}TASKS"
+
+    def tasks_with(self, status: str) -> str:
+        """GSI1 partition: tasks of one status."""
+        return f"{self.prefix}TASKS#{status}"
+
+    def hooks(self) -> str:
+        """Partition of webhooks."""
+        return f"{self.prefix}HOOKS"
+
+    def schedules(self) -> str:
+        """Partition of schedules."""
+        return f"{self.prefix}SCHEDULES"
+
+    def channel(self, channel: str) -> str:
+        """Partition of a channel's subscribers."""
+        return f"{self.prefix}CHAN#{channel}"
+
+
+def user_directory(subject: str) -> Key:
+    """Which tenant a Cognito subject belongs to."""
+    return Key(f"USER#{subject}", "META")
+
+
+def hook_directory(webhook_id: str) -> Key:
+    """Which tenant a webhook belongs to."""
+    return Key(f"HOOK#{webhook_id}", "META")
+
+
+def connection(connection_id: str) -> Key:
+    """A WebSocket connection: its tenant and channels."""
+    return Key(f"WS#{connection_id}", "META")
+
+
+def sweep_shard(thing_id: str) -> str:
+    """GSI2 partition in which the sweeper looks for this thing."""
+    return f"SWEEP#{zlib.crc32(thing_id.encode()) % SWEEP_SHARDS}"
+
+
+def journal_prefix(scope: str) -> str:
+    """Sort keys of the journal of one scope: `""` is the workflow, `each/3` iteration 3 of the loop `each`."""
+    return f"J#{scope}#"
