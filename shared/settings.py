@@ -31,6 +31,9 @@ class Settings:
     scheduler_role_arn: str = ""
     user_pool_id: str = ""
     user_pool_client_id: str = ""
+    jwks_url: str = ""  # where the user pool's keys are read; empty: at the pool's own address
+    signups_per_hour: str = ""  # per IP address; empty: the default in shared.limits
+    logins_per_hour: str = ""  # likewise
     api_url: str = ""  # where the HTTP API is reached from outside; webhook addresses start with it
     websocket_url: str = ""  # where the WebSocket API's management calls go (https://…)
     allowed_hosts: str = ""  # comma separated host:port that http_request may reach although they are private

@@ -17,7 +17,7 @@ from shared.ids import ulid
 Role = Literal["owner", "admin", "editor", "operator", "viewer"]
 ROLES: Final[tuple[Role, ...]] = ("viewer", "operator", "editor", "admin", "owner")
 
-_TENANT_ID = re.compile(r"^t[0-9A-Z]{26}$")
+_TENANT_ID = re.compile(r"t[0-9A-Z]{26}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Tenant:
     id: str
 
     def __post_init__(self) -> None:
-        if not _TENANT_ID.match(self.id):
+        if not _TENANT_ID.fullmatch(self.id):
             raise ValueError("malformed tenant id")
 
 
@@ -67,10 +67,10 @@ def from_directory(entry: dict[str, Any]) -> Tenant:
 def from_api_key(key: str) -> tuple[Tenant, str, str] | None:
     """The parts of `sw_<tenant>_<key id>_<secret>`, or None if it is no such thing.
 
-    The tenant is only *claimed* here: `members.service.authenticate` compares the secret's hash before it goes on.
+    The tenant is only *claimed* here: `members.access.by_api_key` compares the secret's hash before it goes on.
     """
     parts = key.split("_")
-    if len(parts) != 4 or parts[0] != "sw" or not _TENANT_ID.match(parts[1]):
+    if len(parts) != 4 or parts[0] != "sw" or not _TENANT_ID.fullmatch(parts[1]):
         return None
     return Tenant(parts[1]), f"key_{parts[2]}", parts[3]
 

@@ -16,7 +16,7 @@ from boto3.dynamodb.conditions import Key as KeyCondition
 from boto3.dynamodb.types import Binary, TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
-from shared.errors import Unavailable
+from shared.errors import BadRequest, Unavailable
 
 Condition: TypeAlias = ConditionBase
 Item: TypeAlias = dict[str, Any]
@@ -236,6 +236,8 @@ class Dynamo:
                 raise Unavailable("the database is busy; try again") from error
             if code in _THROTTLED:
                 raise Unavailable("the database is busy; try again") from error
+            if code == "ValidationException" and "ExclusiveStartKey" in arguments:
+                raise BadRequest("cursor is malformed", code="bad_cursor") from None
             raise
         return answer
 

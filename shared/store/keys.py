@@ -4,6 +4,7 @@
 | --- | --- | --- | --- | --- |
 | tenant | `T#t#TENANT` | `META` | | |
 | member | `T#t#MEMBERS` | `us_…` | | |
+| user type | `T#t#USERTYPES` | `ut_…` | | |
 | API key | `T#t#KEYS` | `key_…` | | |
 | rate window | `T#t#RATE#<window>` | `RATE` | | |
 | idempotency key | `T#t#IDEM#<digest>` | `IDEM` | | |
@@ -19,6 +20,7 @@
 | schedule | `T#t#SCHEDULES` | `sch_…` | | |
 | channel subscriber | `T#t#CHAN#<channel>` | `<connection>` | | |
 | directory | `USER#<sub>`, `HOOK#<wh>`, `WS#<connection>` | `META` | | |
+| rate window of an address | `RATE#<digest>#<window>` | `RATE` | | |
 
 `t` is a tenant's id. Whatever belongs to a tenant has a partition key that starts with `T#t#`, in the index too:
 the policy of the data role holds it against the session's tag (dynamodb:LeadingKeys).
@@ -61,6 +63,10 @@ class TenantKeys:
     def members(self) -> str:
         """Partition of the tenant's users."""
         return f"{self.prefix}MEMBERS"
+
+    def user_types(self) -> str:
+        """Partition of the tenant's user types."""
+        return f"{self.prefix}USERTYPES"
 
     def api_keys(self) -> str:
         """Partition of the tenant's API keys."""
@@ -119,6 +125,11 @@ class TenantKeys:
 def user_directory(subject: str) -> Key:
     """Which tenant a Cognito subject belongs to."""
     return Key(f"USER#{subject}", "META")
+
+
+def rate_of_address(mark: str, window: int) -> Key:
+    """Counter of the public calls of one address, given as a digest, in one window."""
+    return Key(f"RATE#{mark}#{window}", "RATE")
 
 
 def hook_directory(webhook_id: str) -> Key:

@@ -1,4 +1,4 @@
-"""Opaque cursors: where a listing goes on, signed for the tenant and the listing it came from."""
+"""Opaque cursors: where a listing goes on, marked with the tenant and the listing it came from."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ T = TypeVar("T")
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
+_MAX_READS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,8 @@ def decode(tenant: Tenant, listing: str, cursor: str | None) -> dict[str, str] |
     try:
         mark, last = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         pairs = {str(k): str(v) for k, v in last.items()}
-    except (binascii.Error, ValueError, TypeError, AttributeError):
+        json.dumps(pairs, ensure_ascii=False).encode()  # half a surrogate pair cannot be sent
+    except (binascii.Error, ValueError, TypeError, AttributeError, RecursionError):
         raise BadRequest("cursor is malformed", code="bad_cursor") from None
     if mark != digest(tenant.id, listing) or not pairs.get("PK", "").startswith(f"T#{tenant.id}#"):
         raise BadRequest("cursor belongs to another list", code="bad_cursor")
@@ -62,12 +64,16 @@ def listing_of(
     shape: Callable[[dict[str, Any]], T],
     keep: Callable[[dict[str, Any]], bool] = lambda _item: True,
 ) -> Listing[T]:
-    """Up to `limit` shaped items that `keep` accepts, reading on where a filter leaves a page short."""
+    """Up to `limit` shaped items that `keep` accepts, reading on where a filter leaves a page short.
+
+    A filter that lets little through may still give fewer, with a cursor to go on from: one call reads only so far.
+    """
     start = decode(tenant, listing, cursor)
     found: list[T] = []
-    while True:
+    for _ in range(_MAX_READS):
         page = fetch(start, limit - len(found))
         found += [shape(i) for i in page.items if keep(i)]
         start = page.last
         if start is None or len(found) >= limit:
-            return Listing(found, encode(tenant, listing, start))
+            break
+    return Listing(found, encode(tenant, listing, start))

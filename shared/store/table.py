@@ -91,6 +91,10 @@ class Directory:
         """Write an entry."""
         self._dynamo.put({**item, "PK": key.pk, "SK": key.sk})
 
+    def update(self, key: Key, change: Change) -> Item:
+        """Change an entry, giving its new state."""
+        return self._dynamo.update(key.pk, key.sk, change)
+
     def delete(self, key: Key) -> None:
         """Remove an entry."""
         self._dynamo.delete(key.pk, key.sk)

@@ -1,0 +1,32 @@
+"""One rule a file. A check takes the graph, yields diagnostics and never raises, however wrong the document is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from stepfunctions.compiler.checks.configs import configs
+from stepfunctions.compiler.checks.cycles import cycles
+from stepfunctions.compiler.checks.duplicate_ids import duplicate_ids
+from stepfunctions.compiler.checks.known_types import known_types
+from stepfunctions.compiler.checks.ports import ports
+from stepfunctions.compiler.checks.reachability import reachability
+from stepfunctions.compiler.checks.readable_names import readable_names
+from stepfunctions.compiler.checks.required_inputs import required_inputs
+from stepfunctions.compiler.checks.waits_in_loops import waits_in_loops
+from stepfunctions.compiler.checks.walls import walls
+from stepfunctions.compiler.diagnostics import Diagnostic
+from stepfunctions.compiler.graph import Graph
+
+CHECKS: Final[tuple[Callable[[Graph], Iterator[Diagnostic]], ...]] = (
+    duplicate_ids,
+    known_types,
+    configs,
+    ports,
+    walls,
+    waits_in_loops,
+    required_inputs,
+    readable_names,
+    cycles,
+    reachability,
+)

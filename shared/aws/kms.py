@@ -1,0 +1,46 @@
+"""KMS, directly: for values of up to 4 KB (task tokens, webhook secrets).
+
+The tenant is part of the encryption context, which KMS authenticates: what was encrypted for one tenant cannot be
+decrypted in another's name, even by a bug of ours, and the key's policy can demand it.
+"""
+
+from __future__ import annotations
+
+from botocore.exceptions import ClientError
+
+from shared.aws.clients import tenant_client
+from shared.settings import settings
+from shared.tenancy import Tenant
+
+MAX_BYTES = 4096
+
+
+class Undecryptable(Exception):
+    """The ciphertext was not made for this tenant and context, or is damaged."""
+
+
+def _context(tenant: Tenant, context: dict[str, str]) -> dict[str, str]:
+    return {"tenant_id": tenant.id, **context}
+
+
+def encrypt(tenant: Tenant, plaintext: bytes, **context: str) -> bytes:
+    """Ciphertext of at most 4,096 bytes; `context` (what it is for, an id) must be given again to decrypt it."""
+    if len(plaintext) > MAX_BYTES:
+        raise ValueError(f"{len(plaintext)} bytes are too many for KMS; it takes {MAX_BYTES}")
+    answer = tenant_client(tenant, "kms").encrypt(
+        KeyId=settings().kms_key, Plaintext=plaintext, EncryptionContext=_context(tenant, context)
+    )
+    return bytes(answer["CiphertextBlob"])
+
+
+def decrypt(tenant: Tenant, ciphertext: bytes, **context: str) -> bytes:
+    """The plaintext. Raises Undecryptable for another tenant's, another context's or a damaged ciphertext."""
+    try:
+        answer = tenant_client(tenant, "kms").decrypt(
+            KeyId=settings().kms_key, CiphertextBlob=ciphertext, EncryptionContext=_context(tenant, context)
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] in {"InvalidCiphertextException", "IncorrectKeyException"}:
+            raise Undecryptable("not made for this tenant and context, or damaged") from None
+        raise
+    return bytes(answer["Plaintext"])

@@ -1,0 +1,102 @@
+"""Step Functions: machines, executions and task tokens, with the function's own role."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from shared.aws.clients import client
+from shared.errors import Unavailable
+from shared.settings import settings
+
+_GONE = {"TaskTimedOut", "TaskDoesNotExist", "InvalidToken", "ExecutionDoesNotExist"}
+_BUSY = {"ThrottlingException", "ExecutionLimitExceeded", "ServiceUnavailable", "StateMachineLimitExceeded"}
+
+
+def _arn(kind: str, name: str) -> str:
+    # The functions' ARNs name this partition, region and account; machines live beside them.
+    _, partition, _, region, account, *_ = settings().runner_arn.split(":")
+    return f"arn:{partition}:states:{region}:{account}:{kind}:{name}"
+
+
+def machine_arn(machine: str) -> str:
+    """The ARN of a shared machine, by the hash of its definition."""
+    return _arn("stateMachine", settings().machine_prefix + machine)
+
+
+def execution_arn(machine: str, name: str) -> str:
+    """The ARN of an execution."""
+    return _arn("execution", f"{settings().machine_prefix}{machine}:{name}")
+
+
+def ensure_machine(machine: str, skeleton: Mapping[str, Any]) -> None:
+    """Make the machine unless it is there. Creating the same one twice at once is no error."""
+    states = client("stepfunctions")
+    try:
+        states.describe_state_machine(stateMachineArn=machine_arn(machine))
+        return
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "StateMachineDoesNotExist":
+            raise _translated(error) from error
+    definition = json.dumps(skeleton).replace("${runner}", settings().runner_arn)
+    definition = definition.replace("${tasks}", settings().tasks_arn)
+    try:
+        states.create_state_machine(
+            name=settings().machine_prefix + machine,
+            definition=definition,
+            roleArn=settings().states_role_arn,
+            type="STANDARD",
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "StateMachineAlreadyExists":
+            raise _translated(error) from error
+
+
+def start_execution(machine: str, name: str, envelope: Mapping[str, Any]) -> None:
+    """Start an execution; one of this name that runs or ran already is the one that was wanted."""
+    try:
+        client("stepfunctions").start_execution(
+            stateMachineArn=machine_arn(machine), name=name, input=json.dumps(envelope)
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ExecutionAlreadyExists":
+            raise _translated(error) from error
+
+
+def stop_execution(machine: str, name: str) -> None:
+    """Stop an execution; one that has ended, or never was, is no error."""
+    try:
+        client("stepfunctions").stop_execution(executionArn=execution_arn(machine, name))
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in _GONE | {"ValidationException"}:
+            raise _translated(error) from error
+
+
+def describe_execution(machine: str, name: str) -> dict[str, Any] | None:
+    """`{status, error, cause, …}` as Step Functions has it, or None if there is no such execution."""
+    try:
+        answer: dict[str, Any] = client("stepfunctions").describe_execution(executionArn=execution_arn(machine, name))
+    except ClientError as error:
+        if error.response["Error"]["Code"] in _GONE:
+            return None
+        raise _translated(error) from error
+    return answer
+
+
+def send_success(token: str) -> bool:
+    """Let a waiting state go on. False if it waits no longer."""
+    try:
+        client("stepfunctions").send_task_success(taskToken=token, output="{}")
+    except ClientError as error:
+        if error.response["Error"]["Code"] in _GONE:
+            return False
+        raise _translated(error) from error
+    return True
+
+
+def _translated(error: ClientError) -> Unavailable | ClientError:
+    busy = error.response["Error"]["Code"] in _BUSY
+    return Unavailable("the workflow service is busy; try again") if busy else error

@@ -1,0 +1,105 @@
+"""How often somebody may ask: requests of a tenant, and public calls of an address.
+
+A fixed window with a counter in the table. Each process reserves a small chunk of the window's budget at a time, so a
+request usually costs no write; what is reserved and not used is lost with the window, at most 1 % a process.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+from shared.clock import now_ms
+from shared.errors import RateLimited
+from shared.ids import digest
+from shared.settings import settings
+from shared.store.keys import rate_of_address
+from shared.store.table import Change, Directory, TenantTable
+from shared.tenancy import Tenant
+
+DEFAULT_RATE: Final = 100  # requests a second and tenant; a tenant's record may hold its own `rate_limit`
+_WINDOW_S: Final = 10
+_RATE_CACHED_S: Final = 30.0
+_HOUR_S: Final = 3600
+_SPENT: Final = -1
+_MAX_HELD: Final = 10_000
+
+_lock = threading.Lock()
+_held: dict[str, tuple[int, int]] = {}  # slot → (window, reserved and not used)
+_rates: dict[str, tuple[float, int]] = {}
+
+
+def count_request(tenant: Tenant) -> None:
+    """Count one request. Raises RateLimited when the tenant has used up the current ten seconds."""
+    table = TenantTable(tenant)
+
+    def add(window: int, amount: int) -> int:
+        change = Change(set={"ttl": (window + 2) * _WINDOW_S}, add={"count": amount})
+        return int(table.update(table.keys.rate(window), change)["count"])
+
+    rate = _rate_of(table)
+    _take(tenant.id, rate * _WINDOW_S, _WINDOW_S, add, f"over {rate} requests a second; wait and try again")
+
+
+def count_sign_up(address: str) -> None:
+    """Count one sign-up from an IP address, of which only a digest is kept. Raises RateLimited."""
+    _count_address("sign-up", address, settings().signups_per_hour, 20)
+
+
+def count_log_in(address: str) -> None:
+    """Count one log-in from an IP address, of which only a digest is kept. Raises RateLimited."""
+    _count_address("log-in", address, settings().logins_per_hour, 300)
+
+
+def _count_address(what: str, address: str, setting: str, default: int) -> None:
+    directory, mark = Directory(), digest("address", what, address)
+
+    def add(window: int, amount: int) -> int:
+        change = Change(set={"ttl": (window + 2) * _HOUR_S}, add={"count": amount})
+        return int(directory.update(rate_of_address(mark, window), change)["count"])
+
+    _take(mark, int(setting or default), _HOUR_S, add, f"too many requests for a {what} from here; try again later")
+
+
+def _rate_of(table: TenantTable) -> int:
+    held = _rates.get(table.tenant.id)
+    if held and held[0] > time.monotonic():
+        return held[1]
+    rate = int((table.get(table.keys.tenant_meta()) or {}).get("rate_limit") or DEFAULT_RATE)
+    with _lock:
+        if len(_rates) >= _MAX_HELD:
+            _rates.clear()
+        _rates[table.tenant.id] = (time.monotonic() + _RATE_CACHED_S, rate)
+    return rate
+
+
+def _take(slot: str, budget: int, window_s: int, add: Callable[[int, int], int], detail: str) -> None:
+    now = now_ms() // 1000
+    window = now // window_s
+    retry_after = (window + 1) * window_s - now
+    with _lock:
+        at, left = _held.get(slot, (window, 0))
+        if at == window and left > 0:
+            _held[slot] = (window, left - 1)
+            return
+    if at == window and left == _SPENT:
+        raise RateLimited(detail, retry_after=retry_after)
+    chunk = max(1, budget // 100)
+    granted = chunk - max(0, add(window, chunk) - budget)
+    with _lock:
+        if len(_held) >= _MAX_HELD:
+            _held.clear()
+        at, left = _held.get(slot, (window, 0))
+        others = left if at == window and left > 0 else 0  # another thread has reserved meanwhile
+        _held[slot] = (window, others + granted - 1 if granted > 0 else others or _SPENT)
+    if granted <= 0:
+        raise RateLimited(detail, retry_after=retry_after)
+
+
+def forget() -> None:
+    """Drop what this process has reserved and remembers. For tests."""
+    with _lock:
+        _held.clear()
+        _rates.clear()

@@ -1,0 +1,147 @@
+"""Calls an HTTP service."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from shared.errors import Problem
+from shared.nodes.base import Call, Effect, NodeError, Outputs, Port
+
+_AUTH_NEEDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "basic": ("username", "password"),
+    "bearer": ("token",),
+    "api_key": ("name", "value"),
+}
+
+
+def _auth_field(title: str, description: str) -> dict[str, Any]:
+    return {"type": "string", "maxLength": 10_000, "x-template": True, "title": title, "description": description}
+
+
+class HttpRequest(Effect):
+    """One request and its redirects, to public addresses only."""
+
+    category = "external"
+    display_name = "HTTP request"
+    description = "Calls an HTTP service on the public internet and reads its answer."
+    inputs = {
+        "url": Port("string", required=True, description="http or https; no user name or password in it."),
+        "body": Port("any", description="Text is sent as it is, anything else as JSON (see Body)."),
+        "headers": Port("object", description="Headers of the request."),
+        "query": Port("object", description="Query parameters, added to those of the URL; a list repeats its name."),
+    }
+    outputs = {
+        "response": Port("any", description="The body: parsed JSON, text, or {base64, content_type, size}."),
+        "status": Port("number", description="The status code."),
+        "headers": Port("object", description="The answer's headers, with names in lower case."),
+    }
+    config_schema = {
+        "type": "object",
+        "properties": {
+            "method": {
+                "enum": ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"],
+                "title": "Method",
+                "description": "All but GET, HEAD and OPTIONS carry an Idempotency-Key header of this node and run.",
+                "default": "GET",
+            },
+            "auth": {
+                "type": "object",
+                "title": "Authentication",
+                "description": "How the request proves itself; it is not sent on when a redirect leaves the host.",
+                "properties": {
+                    "type": {
+                        "enum": ["none", "basic", "bearer", "api_key"],
+                        "title": "Kind",
+                        "description": "The way of authentication.",
+                        "default": "none",
+                    },
+                    "username": _auth_field("User name", "For basic."),
+                    "password": _auth_field("Password", "For basic."),
+                    "token": _auth_field("Token", "For bearer."),
+                    "name": _auth_field("Key name", "For api_key: the name of the header or parameter."),
+                    "value": _auth_field("Key", "For api_key."),
+                    "in": {
+                        "enum": ["header", "query"],
+                        "title": "Key goes into",
+                        "description": "For api_key: a header or a query parameter.",
+                        "default": "header",
+                    },
+                },
+                "additionalProperties": False,
+                "default": {"type": "none"},
+            },
+            "body_type": {
+                "enum": ["auto", "json", "form", "text"],
+                "title": "Body",
+                "description": "`auto`: text as it is, anything else as JSON. `form`: an object as form fields.",
+                "default": "auto",
+            },
+            "response_type": {
+                "enum": ["auto", "json", "text", "base64"],
+                "title": "Answer",
+                "description": "`auto` goes by the answer's content type; what is neither JSON nor text is base64.",
+                "default": "auto",
+            },
+            "fail_on_status": {
+                "type": "boolean",
+                "title": "Fail on an error status",
+                "description": "Whether 400 and above fails the node with HttpError; otherwise it is an answer.",
+                "default": True,
+            },
+            "max_redirects": {
+                "type": "integer",
+                "minimum": 0,
+                "maximum": 20,
+                "title": "Redirects",
+                "description": "How many are followed; with 0 a redirect is the answer.",
+                "default": 5,
+            },
+            "connect_timeout_seconds": {
+                "type": "number",
+                "exclusiveMinimum": 0,
+                "maximum": 300,
+                "title": "Time to connect (seconds)",
+                "description": "The whole request ends with the node's own time-out.",
+                "default": 10,
+            },
+        },
+        "additionalProperties": False,
+    }
+    errors = (
+        "HttpError",
+        "Timeout",
+        "BlockedAddress",
+        "DnsError",
+        "ConnectionFailed",
+        "TooManyRedirects",
+        "ResponseTooLarge",
+        "InvalidResponse",
+        "InvalidInput",
+    )
+    example = {
+        "config": {"method": "POST", "max_redirects": 0},
+        "inputs": {"url": "https://shop.example/api/refunds", "body": {"order": "A-17", "amount": 12.5}},
+    }
+
+    @classmethod
+    def check_config(cls, config: Mapping[str, Any]) -> Iterator[Problem]:
+        """Each kind of authentication has the fields it needs."""
+        auth = config.get("auth", {})
+        kind = auth.get("type", "none")
+        for field in _AUTH_NEEDS.get(kind, ()):
+            if not auth.get(field):
+                message = f"authentication {kind} needs config.auth.{field}"
+                yield Problem("invalid_config", message, f"config.auth.{field}")
+
+    async def execute(self, call: Call) -> Outputs:
+        """`{response, status, headers}`. Raises NodeError with one of `errors`."""
+        from shared.nodes.external._exchange import exchange  # httpx loads with it
+
+        try:
+            async with asyncio.timeout(call.timeout_seconds):
+                return await exchange(call)
+        except TimeoutError:
+            message = f"no complete answer within {call.timeout_seconds:g} seconds"
+            raise NodeError("Timeout", message) from None

@@ -1,0 +1,207 @@
+"""Runs in the table: the run itself, and the journal's items in its partition."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
+from typing import Any, Final
+
+from shared.clock import iso, now_ms
+from shared.errors import NotFound
+from shared.runs.model import OPEN, NodeRecord, Run, RunStatus
+from shared.store.keys import Key, journal_prefix, sweep_shard
+from shared.store.table import Attr, Change, ConditionFailed, Item, Page, TenantTable
+
+_JSON: Final = ("trigger", "triggered_by", "final_output", "error")
+_FIELDS: Final = tuple(f.name for f in fields(Run))
+FIRST_LOOK_MS: Final = 120_000  # when the sweeper first looks at a run that has not ended
+_is_open: Final = Attr("status").is_in(list(OPEN))
+
+
+class RunStore:
+    """One tenant's runs."""
+
+    def __init__(self, table: TenantTable) -> None:
+        self._table = table
+        self._keys = table.keys
+
+    # --- the run ---------------------------------------------------------------------------------------------------
+
+    def create(self, run: Run) -> bool:
+        """Write a new run; False if a run of this id is there already."""
+        item = {
+            **_to_item(run),
+            "GSI1PK": self._keys.runs_of(run.workflow_id),
+            "GSI1SK": run.id,
+            "GSI2PK": sweep_shard(run.id),
+            "GSI2SK": iso(now_ms() + FIRST_LOOK_MS),
+        }
+        try:
+            self._table.create(self._keys.run(run.id), item)
+        except ConditionFailed:
+            return False
+        return True
+
+    def get(self, execution_id: str, *, consistent: bool = True) -> Run:
+        """The run. Raises NotFound."""
+        item = self._table.get(self._keys.run(execution_id), consistent=consistent)
+        if item is None:
+            raise NotFound(f"there is no execution {execution_id}")
+        return _from_item(item)
+
+    def page(self, workflow_id: str, *, start: dict[str, str] | None, limit: int, **arguments: Any) -> Page:
+        """A page of a workflow's runs, newest first, as items; shape them with `shape`."""
+        return self._table.query(
+            self._keys.runs_of(workflow_id), index="GSI1", forward=False, start=start, limit=limit, **arguments
+        )
+
+    @staticmethod
+    def shape(item: Item) -> Run:
+        """A run from an item of `page`."""
+        return _from_item(item)
+
+    def begin(self, execution_id: str) -> Run | None:
+        """A call starts working on the run: it is `running`. The run, or None if it has ended."""
+        change = Change(set={"status": "running"}, remove=["pause_reason"])
+        run = self._change(execution_id, change)
+        if run is not None and run.started_at is None:
+            self._change(execution_id, Change(set={"started_at": now_ms()}))
+        return run
+
+    def rest(self, execution_id: str, reason: str) -> Run | None:
+        """The run is `paused` now. None if it has ended."""
+        return self._change(execution_id, Change(set={"status": "paused", "pause_reason": reason}))
+
+    def ask(self, execution_id: str, control: str | None) -> Run | None:
+        """Set or clear what the engine is asked to do. None if the run has ended."""
+        change = Change(set={"control": control}) if control else Change(remove=["control"])
+        return self._change(execution_id, change)
+
+    def close(
+        self,
+        execution_id: str,
+        status: RunStatus,
+        *,
+        final_output: Mapping[str, Any] | None = None,
+        error: Mapping[str, Any] | None = None,
+    ) -> Run | None:
+        """End the run; the first to do so wins, and later ones get None."""
+        values: dict[str, Any] = {"status": status, "completed_at": now_ms()}
+        if final_output is not None:
+            values["final_output"] = json.dumps(final_output)
+        if error is not None:
+            values["error"] = json.dumps(error)
+        change = Change(set=values, remove=["control", "pause_reason", "GSI2PK", "GSI2SK"])
+        return self._change(execution_id, change)
+
+    def reopen(self, run: Run) -> Run | None:
+        """A failed or cancelled run goes on: the next attempt. None if somebody else was first."""
+        values = {
+            "status": "pending",
+            "attempt": run.attempt + 1,
+            "deadline": now_ms() + (run.deadline - run.created_at),
+            "GSI2PK": sweep_shard(run.id),
+            "GSI2SK": iso(now_ms() + FIRST_LOOK_MS),
+        }
+        change = Change(set=values, remove=["completed_at", "error", "final_output", "control", "pause_reason"])
+        condition = Attr("status").is_in(["failed", "cancelled"]) & Attr("attempt").eq(run.attempt)
+        return self._change(run.id, change, condition, only_open=False)
+
+    def look_again(self, execution_id: str, at_ms: int) -> None:
+        """When the sweeper should look at the run next."""
+        self._change(execution_id, Change(set={"GSI2SK": iso(at_ms)}))
+
+    def delete(self, execution_id: str) -> None:
+        """Remove an ended run with its journal and events. Raises NotFound."""
+        keys = [
+            Key(i["PK"], i["SK"])
+            for i in self._table.query_all(self._keys.run(execution_id).pk, attributes=["PK", "SK"])
+        ]
+        if not keys:
+            raise NotFound(f"there is no execution {execution_id}")
+        self._table.delete_all(keys)
+
+    def _change(
+        self, execution_id: str, change: Change, condition: Any = None, *, only_open: bool = True
+    ) -> Run | None:
+        wanted = _is_open if only_open else None
+        if condition is not None:
+            wanted = condition if wanted is None else wanted & condition
+        try:
+            return _from_item(self._table.update(self._keys.run(execution_id), change, wanted))
+        except ConditionFailed:
+            return None
+
+    # --- the journal -----------------------------------------------------------------------------------------------
+
+    def journal(self, execution_id: str, prefix: str) -> Iterator[Item]:
+        """The journal's items whose sort key starts with `prefix`, in key order."""
+        return self._table.query_all(self._keys.run(execution_id).pk, prefix=prefix, consistent=True)
+
+    def put_node(self, execution_id: str, scope: str, node: str, item: Item, condition: Any = None) -> None:
+        """Write a node's own item. Raises ConditionFailed, with what stands there."""
+        self._table.put(self._node_key(execution_id, scope, node), item, condition)
+
+    def touch_node(self, execution_id: str, scope: str, node: str, change: Change, condition: Any) -> None:
+        """Change a node's own item. Raises ConditionFailed."""
+        self._table.update(self._node_key(execution_id, scope, node), change, condition)
+
+    def put_packs(self, execution_id: str, packs: Sequence[tuple[str, Item]]) -> None:
+        """Write packs of records, `(sort key, item)`."""
+        pk = self._keys.run(execution_id).pk
+        self._table.put_all([(Key(pk, sk), item) for sk, item in packs])
+
+    def reset_node(self, execution_id: str, record: NodeRecord) -> None:
+        """Make a node be run again, as if an earlier call had put it down."""
+        again = NodeRecord(record.node, record.scope, "pending", attempts=record.attempts)
+        body = json.dumps(again.as_dict())
+        item = {"status": "pending", "body": body, "owner": "", "lease": 0}
+        self._table.put(self._node_key(execution_id, record.scope, record.node), item)
+
+    def _node_key(self, execution_id: str, scope: str, node: str) -> Key:
+        return Key(self._keys.run(execution_id).pk, f"{journal_prefix(scope)}N#{node}")
+
+    # --- parking: where a paused run's state machine waits ---------------------------------------------------------
+
+    def park(self, execution_id: str, state: str, sealed_token: bytes) -> None:
+        """Keep the token with which a parked state goes on."""
+        self._table.put(Key(self._keys.run(execution_id).pk, f"PARK#{state}"), {"state": state, "token": sealed_token})
+
+    def parked(self, execution_id: str) -> list[tuple[str, bytes]]:
+        """Every parked state and its token."""
+        items = self._table.query_all(self._keys.run(execution_id).pk, prefix="PARK#", consistent=True)
+        return [(i["state"], i["token"]) for i in items]
+
+    def unpark(self, execution_id: str, state: str) -> None:
+        """Forget a token that was used."""
+        self._table.delete(Key(self._keys.run(execution_id).pk, f"PARK#{state}"))
+
+    # --- events ----------------------------------------------------------------------------------------------------
+
+    def put_event(self, execution_id: str, sequence: str, item: Item) -> None:
+        """Write an event under its place in the table's stream. Writing it again changes nothing."""
+        self._table.put(Key(self._keys.run(execution_id).pk, f"E#{sequence}"), item)
+
+    def events(self, execution_id: str, after: str, limit: int) -> Page:
+        """Events after a sequence number, in order."""
+        pk = self._keys.run(execution_id).pk
+        if after:
+            page = self._table.query(pk, after=f"E#{after}", limit=limit)
+            kept = [i for i in page.items if i["SK"].startswith("E#")]
+            return Page(kept, page.last if len(kept) == len(page.items) else None)
+        return self._table.query(pk, prefix="E#", limit=limit)
+
+
+def _to_item(run: Run) -> Item:
+    item: Item = {}
+    for name in _FIELDS:
+        value = getattr(run, name)
+        if value is not None:
+            item[name] = json.dumps(value) if name in _JSON else value
+    return item
+
+
+def _from_item(item: Item) -> Run:
+    values = {name: item.get(name) for name in _FIELDS if name in item}
+    return Run(**{name: json.loads(value) if name in _JSON else value for name, value in values.items()})  # type: ignore[arg-type]

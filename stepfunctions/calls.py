@@ -1,0 +1,72 @@
+"""What the state machine's functions do with an event: mint the tenant, load the plan, let the engine work.
+
+The event of a segment is `{run, segment}`, of a question `{run, question, token}`, of a parking state
+`{run, park, token}`; `run` is what `start` gave the execution: `{tenant, execution, plan, timeouts}`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, TypeVar
+
+from shared.aws import states
+from shared.runs.store import RunStore
+from shared.settings import settings
+from shared.store.table import TenantTable
+from shared.tasks.service import TaskService
+from shared.tenancy import Tenant, from_envelope
+from stepfunctions import plans
+from stepfunctions.control import park
+from stepfunctions.engine.segment import Engine
+from stepfunctions.engine.world import NodeWorld
+from stepfunctions.start import payload_objects
+
+T = TypeVar("T")
+
+_thread = threading.local()
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    """Run on this thread's one event loop, so that warm connections of the nodes' clients live on between calls."""
+    if not hasattr(_thread, "loop"):
+        _thread.loop = asyncio.new_event_loop()
+    loop: asyncio.AbstractEventLoop = _thread.loop
+    return loop.run_until_complete(work)
+
+
+def segment_call(event: Mapping[str, Any], *, owner: str, remaining: Callable[[], float]) -> dict[str, Any]:
+    """Run a segment; gives `{until: […]}`. Raises what `stepfunctions.engine.errors` lists."""
+    tenant, run = from_envelope(event["run"]), event["run"]
+    engine = _engine(tenant, run["execution"], owner, remaining)
+    return _run(engine.segment(plans.load(tenant, run["plan"]), run["execution"], event["segment"]))
+
+
+def token_call(event: Mapping[str, Any], *, owner: str, remaining: Callable[[], float]) -> None:
+    """Keep a task token: for a question that somebody has to answer, or for a paused run that somebody resumes."""
+    tenant, run, token = from_envelope(event["run"]), event["run"], event["token"]
+    if "park" in event:
+        park(tenant, run["execution"], event["park"], token)
+        return
+    engine = _engine(tenant, run["execution"], owner, remaining)
+    plan = plans.load(tenant, run["plan"])
+    if not _run(engine.question(plan, run["execution"], event["question"], token)):
+        states.send_success(token)
+
+
+def _engine(tenant: Tenant, execution_id: str, owner: str, remaining: Callable[[], float]) -> Engine:
+    return Engine(
+        runs=RunStore(TenantTable(tenant)),
+        desk=TaskService(tenant).desk(execution_id),
+        objects=payload_objects(tenant),
+        new_world=_world,
+        remaining=remaining,
+        owner=owner,
+    )
+
+
+def _world() -> NodeWorld:
+    s = settings()
+    hosts = frozenset(h.strip() for h in s.allowed_hosts.split(",") if h.strip())
+    return NodeWorld(s.openai_base_url, s.openai_api_key, hosts)

@@ -1,0 +1,53 @@
+"""What a call asks itself before it starts another node: has somebody said stop, and is there time?"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Final
+
+from shared.runs.model import Run
+from stepfunctions.engine.errors import Paused, Stopped, TimeSlice
+
+_LOOK_SECONDS: Final = 0.25  # how old the last look at the run's control flag may be
+_RESERVE_SECONDS: Final = 10.0  # for what has to be written before the call ends
+
+Halt = Paused | Stopped | TimeSlice
+
+
+class Control:
+    """`remaining` gives the seconds that the call has left; `look` reads the run."""
+
+    def __init__(self, run: Run, look: Callable[[], Run], remaining: Callable[[], float]) -> None:
+        self._look = look
+        self._remaining = remaining
+        self._life = remaining()
+        self._run = run
+        self._looked = time.monotonic()
+        self._started = 0
+
+    async def halt(self) -> Halt | None:
+        """Why no further node should start, or None; counts the node as started then."""
+        if time.monotonic() - self._looked > _LOOK_SECONDS:
+            self._run = await asyncio.to_thread(self._look)
+            self._looked = time.monotonic()
+        reason = halt_of(self._run) or self.out_of_time()
+        if reason is None:
+            self._started += 1
+        return reason
+
+    def out_of_time(self) -> TimeSlice | None:
+        """Set when the time left is short — unless nothing has been done yet: then calling again would not help."""
+        if self._started and self._remaining() < min(_RESERVE_SECONDS, self._life / 2):
+            return TimeSlice("the call's time is nearly over")
+        return None
+
+
+def halt_of(run: Run) -> Paused | Stopped | None:
+    """What the run's own state says."""
+    if run.ended or run.control == "cancel":
+        return Stopped("the run has ended")
+    if run.control == "pause":
+        return Paused("the run is to rest")
+    return None

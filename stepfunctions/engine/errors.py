@@ -1,0 +1,40 @@
+"""What a call raises on purpose. The class names are the `Error` that a state's Retry and Catch match."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class TimeSlice(Exception):
+    """The call's time is nearly over; the state calls again, and what is recorded is skipped."""
+
+
+class Busy(Exception):
+    """Another call holds the lease on a node that is in flight; the state tries again later."""
+
+
+class Paused(Exception):
+    """The run is to rest; the state goes to its parking state."""
+
+
+class Stopped(Exception):
+    """The run has ended already, or is to end: there is nothing left to do."""
+
+
+class NodeFailed(Exception):
+    """A node failed and its `on_error` is `fail`. The text names no data: it ends up in the execution's history."""
+
+
+class Failure(Exception):
+    """A node's failure on its way up to whoever handles it: the container it is in, or the run."""
+
+    def __init__(self, node_id: str, error: str, message: str, attempts: int) -> None:
+        super().__init__(f"{node_id}: {error}")
+        self.node_id = node_id
+        self.error = error
+        self.message = message
+        self.attempts = attempts
+
+    def as_dict(self) -> dict[str, Any]:
+        """What the port `error` delivers."""
+        return {"node_id": self.node_id, "error": self.error, "message": self.message, "attempts": self.attempts}

@@ -1,0 +1,168 @@
+"""The journal of one run: what its nodes have done, recorded before anything builds on it.
+
+A node that touches the world has an item of its own: claimed under a lease before it runs, finished when it has.
+Pure nodes are recorded too — people want to see them — but together, in packs that are written when a call ends:
+losing one loses nothing that cannot be computed again.
+
+    J#<scope>#N#<node>   {status, body, owner, lease}      body: the record as JSON
+    J#<scope>#P#<ulid>   {pack}                            pack: deflated JSON, a list of records
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterator
+from enum import Enum
+from typing import Final
+
+from shared.clock import now_ms
+from shared.ids import ulid
+from shared.runs.model import NodeRecord
+from shared.runs.store import RunStore
+from shared.store.keys import journal_prefix
+from shared.store.table import Attr, Change, ConditionFailed, Item
+from stepfunctions.engine.errors import Busy
+
+LEASE_MS: Final = 15_000
+RENEW_SECONDS: Final = 5.0
+_PACK_BYTES: Final = 300_000  # before compression; DynamoDB's items have at most 400 KB
+_FINAL: Final = ("completed", "failed", "skipped")
+
+
+class Claim(Enum):
+    """What a claim found."""
+
+    NEW = "new"  # never started
+    RESUME = "resume"  # put down by an earlier call of its own will
+    BROKEN = "broken"  # in flight when an earlier call died
+
+
+class Journal:
+    """One run's journal, for one call. `owner` names the call."""
+
+    def __init__(self, store: RunStore, execution_id: str, owner: str) -> None:
+        self._store = store
+        self._execution = execution_id
+        self._owner = owner
+        self._unwritten: list[NodeRecord] = []
+
+    def load(self, prefix: str) -> list[NodeRecord]:
+        """Every record whose scope starts as `prefix` says (see `shared.store.keys.journal_prefix`)."""
+        return [record for item in self._store.journal(self._execution, prefix) for record in records_of(item)]
+
+    def load_scope(self, scope: str) -> list[NodeRecord]:
+        """The records of exactly this scope."""
+        return self.load(journal_prefix(scope))
+
+    def load_below(self, scope: str) -> list[NodeRecord]:
+        """The records of all iterations below `scope` (`each` gives those of `each/0`, `each/1`, …)."""
+        return self.load(f"J#{scope}/")
+
+    def claim(self, record: NodeRecord) -> Claim | NodeRecord:
+        """Take the lease on a node, or give its record if it is done. Raises Busy while another call has it."""
+        item = self._item(record, lease=now_ms() + LEASE_MS)
+        try:
+            self._store.put_node(self._execution, record.scope, record.node, item, Attr("PK").not_exists())
+        except ConditionFailed as held:
+            return self._take_over(record, held.item or {})
+        return Claim.NEW
+
+    def _take_over(self, record: NodeRecord, held: Item) -> Claim | NodeRecord:
+        if held["status"] in _FINAL:
+            return _record(held)
+        if held["status"] == "running" and held["lease"] > now_ms():
+            raise Busy("a node is in flight in another call")
+        record.attempts = _record(held).attempts
+        same = Attr("owner").eq(held["owner"]) & Attr("lease").eq(held["lease"])
+        try:
+            item = self._item(record, lease=now_ms() + LEASE_MS)
+            self._store.put_node(self._execution, record.scope, record.node, item, same)
+        except ConditionFailed:
+            raise Busy("another call was first") from None
+        return Claim.BROKEN if held["status"] == "running" else Claim.RESUME
+
+    def renew(self, record: NodeRecord) -> None:
+        """Keep the lease. Raises Busy if it was lost."""
+        self._mine(record, Change(set={"lease": now_ms() + LEASE_MS}))
+
+    def finish(self, record: NodeRecord) -> None:
+        """Record a result for good; nothing downstream may start before. Raises Busy if the lease was lost."""
+        try:
+            self._store.put_node(
+                self._execution, record.scope, record.node, self._item(record), Attr("owner").eq(self._owner)
+            )
+        except ConditionFailed:
+            raise Busy("the lease was lost") from None
+
+    def put_down(self, record: NodeRecord) -> None:
+        """Give a node back unfinished, for a later call to go on with."""
+        record.status = "pending"
+        self.finish(record)
+
+    def write(self, record: NodeRecord) -> None:
+        """Write a record that needs no lease (a timer armed, a question asked), unless one is there: keep that."""
+        unfinished = Attr("PK").not_exists() | Attr("status").is_in(["paused", "pending"])
+        try:
+            self._store.put_node(self._execution, record.scope, record.node, self._item(record), unfinished)
+        except ConditionFailed:
+            return
+
+    def note(self, record: NodeRecord) -> None:
+        """Remember a pure node's or a dead path's record for the next `flush`."""
+        self._unwritten.append(record)
+
+    def flush(self) -> None:
+        """Write what was noted, as few items as possible: the workflow's own and those of iterations apart."""
+        packs: list[tuple[str, Item]] = []
+        for deep in (False, True):
+            chosen = [r for r in self._unwritten if bool(r.scope) is deep]
+            for chunk in _chunks(chosen):
+                scope = _outermost(chunk[0].scope)
+                text = json.dumps([r.as_dict() for r in chunk], separators=(",", ":"))
+                pack = {"pack": zlib.compress(text.encode(), 1), "deep": deep}
+                packs.append((f"{journal_prefix(scope)}P#{ulid()}", pack))
+        self._unwritten.clear()
+        if packs:
+            self._store.put_packs(self._execution, packs)
+
+    def _mine(self, record: NodeRecord, change: Change) -> None:
+        try:
+            self._store.touch_node(self._execution, record.scope, record.node, change, Attr("owner").eq(self._owner))
+        except ConditionFailed:
+            raise Busy("the lease was lost") from None
+
+    def _item(self, record: NodeRecord, lease: int = 0) -> Item:
+        body = json.dumps(record.as_dict(), separators=(",", ":"))
+        return {"status": record.status, "body": body, "owner": self._owner, "lease": lease}
+
+
+def records_of(item: Item) -> list[NodeRecord]:
+    """The records in one item of the journal: a node's own, or a pack's."""
+    if "pack" in item:
+        return [NodeRecord.from_dict(r) for r in json.loads(zlib.decompress(item["pack"]))]
+    return [_record(item)]
+
+
+def _record(item: Item) -> NodeRecord:
+    return NodeRecord.from_dict(json.loads(item["body"]))
+
+
+def _outermost(scope: str) -> str:
+    """The scope whose packs hold this one's records: `""`, or the first container with an empty iteration."""
+    return f"{scope.split('/')[0]}/" if scope else ""
+
+
+def _chunks(records: list[NodeRecord]) -> Iterator[list[NodeRecord]]:
+    """Records in groups that fit into one item, each group of one outermost container."""
+    chunk: list[NodeRecord] = []
+    size = 0
+    for record in sorted(records, key=lambda r: _outermost(r.scope)):
+        weight = len(json.dumps(record.as_dict()))
+        if chunk and (size + weight > _PACK_BYTES or _outermost(record.scope) != _outermost(chunk[0].scope)):
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(record)
+        size += weight
+    if chunk:
+        yield chunk

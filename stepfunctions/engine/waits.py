@@ -1,0 +1,130 @@
+"""Timers and questions: what is done before the state machine waits, and what when it has gone on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from shared.clock import now_ms
+from shared.ids import new_id
+from shared.nodes.base import Asked, Call, NodeError, Outputs, Question, Timer
+from shared.nodes.registry import get
+from shared.runs.model import NodeRecord
+from stepfunctions.engine.dataflow import Dataflow, load
+from stepfunctions.engine.execute import Skipped, fail, prepare, settle, skip
+from stepfunctions.engine.frame import Frame
+from stepfunctions.plan import BoundNode
+
+
+class TaskDesk(Protocol):
+    """The inbox, as the engine needs it (`shared.tasks.service`)."""
+
+    def open(self, task_id: str, node_id: str, asked: Asked, token: str) -> bool:
+        """Put a task into the inbox, or give an open one its new token; False if it is closed already."""
+        ...
+
+    def settle(self, task_id: str) -> Mapping[str, Any] | None:
+        """The answer to a task; None, and the task closed, if nobody answered in time."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """The waits of one run's workflow scope, for one call."""
+
+    flow: Dataflow
+    frame: Frame
+    desk: TaskDesk
+
+    async def arm(self, node: BoundNode) -> int | None:
+        """Compute a timer's moment (milliseconds since the epoch); None when there is nothing to wait for."""
+        timer = get(node.type)
+        if not isinstance(timer, Timer):
+            raise TypeError(f"{node.type} is no timer")
+        outcome = self.frame.outcomes.get(node.id)
+        if outcome is not None:
+            return None if outcome.settled else outcome.record.until
+        record, call = await self._begin(node)
+        if call is None:
+            return None
+        try:
+            record.until = timer.until_ms(call, now_ms())
+        except NodeError as error:
+            await self._failed(node, record, error)
+            return None
+        await self._rest(record)
+        return record.until
+
+    async def ask(self, node: BoundNode, token: str) -> bool:
+        """Put a question into the inbox; False when it is not to be asked, or is answered already."""
+        question = get(node.type)
+        if not isinstance(question, Question):
+            raise TypeError(f"{node.type} is no question")
+        outcome = self.frame.outcomes.get(node.id)
+        if outcome is not None and outcome.settled:
+            return False
+        record, call = await self._begin(node)
+        if call is None:
+            return False
+        try:
+            asked = question.ask(call)
+        except NodeError as error:
+            await self._failed(node, record, error)
+            return False
+        if outcome is not None:
+            record = outcome.record
+        else:
+            record.task = new_id("tk")
+            await self._rest(record)
+        return await asyncio.to_thread(self.desk.open, record.task or "", node.id, asked, token)
+
+    async def settle(self, node: BoundNode) -> None:
+        """Settle a wait that the state machine has left behind: its time is over, or it has been answered."""
+        outcome = self.frame.outcomes.get(node.id)
+        if outcome is None or outcome.settled:
+            return
+        await load(self.frame, node)
+        record, node_type = outcome.record, get(node.type)
+        if isinstance(node_type, Timer):
+            timer, waited = node_type, now_ms() - (record.started_at or now_ms())
+            await self._settled(node, record, lambda call: timer.elapsed(call, waited))
+        elif isinstance(node_type, Question):
+            question = node_type
+            answer = await asyncio.to_thread(self.desk.settle, record.task or "")
+            if answer is None:
+                await self._settled(node, record, question.lapsed)
+            else:
+                given = answer
+                await self._settled(node, record, lambda call: question.answered(call, given))
+
+    async def _begin(self, node: BoundNode) -> tuple[NodeRecord, Call | None]:
+        """The node's new record and call; no call when it is skipped or has failed already."""
+        record = NodeRecord(node.id, self.frame.path, "running", started_at=now_ms(), attempts=1)
+        await load(self.frame, node)
+        try:
+            return record, prepare(self.frame, node, record, self.flow.new_world())
+        except Skipped:
+            self.flow.journal.note(skip(self.frame, record).record)
+        except NodeError as error:
+            await self._failed(node, record, error)
+        return record, None
+
+    async def _failed(self, node: BoundNode, record: NodeRecord, error: NodeError) -> None:
+        await self._written(node, lambda: fail(self.frame, node, record, error))
+
+    async def _rest(self, record: NodeRecord) -> None:
+        record.status = "paused"
+        await asyncio.to_thread(self.flow.journal.write, record)
+        self.frame.adopt(record)
+
+    async def _settled(self, node: BoundNode, record: NodeRecord, work: Callable[[Call], Outputs]) -> None:
+        await self._written(node, lambda: settle(self.frame, node, record, work, self.flow.new_world()))
+
+    async def _written(self, node: BoundNode, outcome: Callable[[], object]) -> None:
+        """Bring the node to its outcome and record it, also when that is a failure on its way up."""
+        try:
+            outcome()
+        finally:
+            await asyncio.to_thread(self.flow.journal.write, self.frame.outcomes[node.id].record)

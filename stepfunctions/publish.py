@@ -1,0 +1,50 @@
+"""Publishing: a document becomes a plan in S3 and, if its shape is new, a state machine."""
+
+from __future__ import annotations
+
+
+from shared.aws import states
+from shared.errors import Invalid, Problem
+from shared.nodes.base import Trigger
+from shared.nodes.registry import find
+from shared.tenancy import Tenant
+from shared.workflows.model import Document
+from stepfunctions import plans
+from stepfunctions.compiler.compile import compile_document
+from stepfunctions.plan import Plan
+from stepfunctions.published import Published
+
+
+def publish(tenant: Tenant, document: Document, version: int) -> Published:
+    """Make a document runnable (version 0: a draft). Raises Invalid with all its problems."""
+    compiled = compile_document(document, version=version)
+    if compiled.plan is None:
+        raise Invalid(
+            "the workflow has problems",
+            code="invalid_workflow",
+            errors=[
+                Problem(d.code, d.message, d.path, d.node_id) for d in compiled.diagnostics if d.severity == "error"
+            ],
+        )
+    plan = compiled.plan
+    plans.store(tenant, plan)
+    _ensure(plan.machine, plan)
+    return Published(
+        workflow_id=plan.workflow_id,
+        version=version,
+        plan=plan.digest,
+        machine=plan.machine,
+        timeouts=tuple(q.timeout_seconds for q in plan.questions),
+        timeout_seconds=plan.timeout_seconds,
+        triggers=tuple((n.id, n.type) for n in document.nodes if isinstance(find(n.type), Trigger)),
+    )
+
+
+_known: set[str] = set()
+
+
+def _ensure(machine: str, plan: Plan) -> None:
+    """Make the machine; one that this process has made or seen is not asked for again."""
+    if machine not in _known:
+        states.ensure_machine(machine, plan.skeleton)
+        _known.add(machine)

@@ -1,0 +1,99 @@
+"""Starting a run: its record first, its execution second; what falls into the gap between is the sweeper's to find."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from shared.aws import states
+from shared.aws.s3 import TenantObjects
+from shared.clock import now_ms
+from shared.errors import Invalid, Problem
+from shared.ids import new_id
+from shared.runs.model import Run
+from shared.runs.store import RunStore
+from shared.settings import settings
+from shared.store.table import TenantTable
+from shared.tenancy import Tenant
+from stepfunctions.engine.payloads import NotJson, Value, ValueTooLarge
+from stepfunctions.published import Published
+
+NOBODY: Final[Mapping[str, Any]] = {"kind": "system", "id": None, "user": None}
+
+
+def payload_objects(tenant: Tenant) -> TenantObjects:
+    """Where a tenant's large values lie."""
+    return TenantObjects(tenant, settings().data_bucket, "payloads")
+
+
+def start(
+    tenant: Tenant,
+    published: Published,
+    *,
+    trigger_node: str | None,
+    trigger_data: Any,
+    triggered_by: Mapping[str, Any],
+    execution_id: str | None = None,
+) -> Run:
+    """Start a run; with an `execution_id` that is there already, give that run and start nothing twice.
+
+    `triggered_by` is `{kind, id, user}`. Raises Invalid for an unknown trigger node or data that is not JSON.
+    """
+    runs = RunStore(TenantTable(tenant))
+    now = now_ms()
+    run = Run(
+        id=execution_id or new_id("ex"),
+        workflow_id=published.workflow_id,
+        version=published.version,
+        plan=published.plan,
+        machine=published.machine,
+        status="pending",
+        trigger_node=_trigger(published, trigger_node),
+        trigger=_stored(tenant, trigger_data),
+        triggered_by=triggered_by,
+        created_at=now,
+        deadline=now + published.timeout_seconds * 1000,
+    )
+    if not runs.create(run):
+        run = runs.get(run.id)
+        if run.ended:
+            return run
+    launch(tenant, run, published.timeouts)
+    return run
+
+
+def launch(tenant: Tenant, run: Run, timeouts: tuple[int, ...]) -> None:
+    """Start the state machine execution of a run's current attempt. Doing it twice does it once."""
+    envelope = {"tenant": tenant.id, "execution": run.id, "plan": run.plan, "timeouts": list(timeouts)}
+    states.start_execution(run.machine, run.execution_name, envelope)
+
+
+def _trigger(published: Published, wanted: str | None) -> str | None:
+    """The node at which the run starts: the one asked for, else the manual trigger, else the only one."""
+    if not published.triggers:
+        if wanted is not None:
+            raise Invalid("the workflow has no triggers", errors=[_unknown(wanted)])
+        return None
+    ids = [node for node, _ in published.triggers]
+    if wanted is not None:
+        if wanted not in ids:
+            raise Invalid(f"there is no trigger {wanted}; there is {', '.join(ids)}", errors=[_unknown(wanted)])
+        return wanted
+    manual = [node for node, kind in published.triggers if kind == "manual_trigger"]
+    if manual:
+        return manual[0]
+    if len(ids) == 1:
+        return ids[0]
+    message = f"name the trigger to start at: {', '.join(ids)}"
+    raise Invalid(message, errors=[Problem("missing_trigger", message, "trigger_node")])
+
+
+def _unknown(wanted: str) -> Problem:
+    return Problem("unknown_trigger", f"there is no trigger {wanted}", "trigger_node", wanted)
+
+
+def _stored(tenant: Tenant, data: Any) -> Mapping[str, Any]:
+    try:
+        return Value(data).store(payload_objects(tenant))
+    except (NotJson, ValueTooLarge) as error:
+        raise Invalid(str(error), errors=[Problem("bad_trigger_data", str(error), "trigger_data")]) from None

@@ -1,0 +1,97 @@
+"""The product's own `template.yaml` on moto: the parts of it that unit tests stand on."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import boto3
+import yaml
+
+REGION = "us-east-1"
+ACCOUNT = "123456789012"  # moto's
+TEMPLATE = Path(__file__).parent.parent / "template.yaml"
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML with CloudFormation's short forms: `!Ref X` is `{"Ref": "X"}`."""
+
+
+def _short_form(loader: _Loader, tag: str, node: yaml.Node) -> dict[str, Any]:
+    value: Any
+    if isinstance(node, yaml.ScalarNode):
+        value = loader.construct_scalar(node)
+    elif isinstance(node, yaml.SequenceNode):
+        value = loader.construct_sequence(node, deep=True)
+    else:
+        value = loader.construct_mapping(node, deep=True)
+    if tag == "GetAtt" and isinstance(value, str):
+        value = value.split(".", 1)
+    return {tag if tag in {"Ref", "Condition"} else f"Fn::{tag}": value}
+
+
+_Loader.add_multi_constructor("!", _short_form)
+
+
+@cache
+def template() -> dict[str, Any]:
+    """The template as Python values."""
+    loaded: dict[str, Any] = yaml.load(TEMPLATE.read_text(), _Loader)
+    return loaded
+
+
+@cache
+def _client(service: str) -> Any:
+    return boto3.client(service, region_name=REGION)
+
+
+def properties(logical_id: str) -> dict[str, Any]:
+    """The properties of one resource of the template."""
+    found: dict[str, Any] = template()["Resources"][logical_id]["Properties"]
+    return found
+
+
+def deploy() -> dict[str, str]:
+    """Make the resources on moto, which must be active; gives the environment that a function would have."""
+    table, pool, client = properties("Table"), properties("UserPool"), properties("UserPoolClient")
+    dynamodb = _client("dynamodb")
+    dynamodb.create_table(
+        TableName="sw-test-table",
+        StreamSpecification={"StreamEnabled": True, **table["StreamSpecification"]},
+        **{k: table[k] for k in ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")},
+    )
+    ttl = table["TimeToLiveSpecification"]
+    dynamodb.update_time_to_live(TableName="sw-test-table", TimeToLiveSpecification=ttl)
+    s3 = _client("s3")
+    for bucket in ("sw-test-data", "sw-test-files"):
+        s3.create_bucket(Bucket=bucket)
+    cognito = _client("cognito-idp")
+    pool_id = cognito.create_user_pool(
+        PoolName="sw-test", **{k: pool[k] for k in ("UsernameAttributes", "AutoVerifiedAttributes", "Policies")}
+    )["UserPool"]["Id"]
+    client_id = cognito.create_user_pool_client(
+        UserPoolId=pool_id, **{k: client[k] for k in ("ClientName", "GenerateSecret", "ExplicitAuthFlows")}
+    )["UserPoolClient"]["ClientId"]
+    _client("events").create_event_bus(Name="sw-test")
+    _client("scheduler").create_schedule_group(Name="sw-test")
+    role = f"arn:aws:iam::{ACCOUNT}:role/sw-test-"
+    function = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:sw-test-"
+    return {
+        "SW_STAGE": "test",
+        "SW_TABLE": "sw-test-table",
+        "SW_DATA_BUCKET": "sw-test-data",
+        "SW_FILES_BUCKET": "sw-test-files",
+        "SW_KMS_KEY": _client("kms").create_key()["KeyMetadata"]["Arn"],
+        "SW_USER_POOL_ID": pool_id,
+        "SW_USER_POOL_CLIENT_ID": client_id,
+        "SW_BUS": "sw-test",
+        "SW_SCHEDULER_GROUP": "sw-test",
+        "SW_SCHEDULER_ROLE_ARN": f"{role}scheduler",
+        "SW_STATES_ROLE_ARN": f"{role}states",
+        "SW_MACHINE_PREFIX": "sw-test-",
+        "SW_RUNNER_ARN": f"{function}runner",
+        "SW_TASKS_ARN": f"{function}tasks",
+        "SW_DISPATCHER_ARN": f"{function}dispatcher",
+        "SW_API_URL": "http://api.test",
+    }

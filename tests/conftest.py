@@ -1,0 +1,126 @@
+"""What tests stand on: an empty AWS (moto) with the template's resources, two tenants in it, clients of the API.
+
+def test_widgets(api_client, other_client):        # two tenants' owners, over the real Lambda handler
+    made = api_client.post("/widgets", json={"name": "x"}).json()
+    assert other_client.get(f"/widgets/{made['id']}").status_code == 404
+
+def test_store(tenant, other_tenant):              # shared.tenancy.Tenant values of the same two
+    WidgetStore(TenantTable(tenant)).…
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from moto import mock_aws
+
+from tests import cloud, http_api
+from tests.jwks_server import KeyServer, serving
+
+# Before anything makes a client: this account does not exist, and nothing may leave the machine.
+for _name in [n for n in os.environ if n.startswith(("SW_", "AWS_"))]:
+    del os.environ[_name]
+os.environ.update(
+    AWS_ACCESS_KEY_ID="testing",
+    AWS_SECRET_ACCESS_KEY="testing",
+    AWS_SESSION_TOKEN="testing",
+    AWS_DEFAULT_REGION=cloud.REGION,
+    AWS_EC2_METADATA_DISABLED="true",
+)
+
+
+def forget_everything() -> None:
+    """Drop every cache of this process that depends on the environment or on what is stored."""
+    from shared import limits
+    from shared.aws import jwks
+    from shared.members import access
+    from shared.settings import settings
+
+    # Clients may stay: their region and credentials are the same for all tests, and making one takes long.
+    settings.cache_clear()
+    jwks.forget()
+    access.forget()
+    limits.forget()
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+    """An empty AWS with the template's table, buckets, key, user pool, bus and schedule group; gives the environment.
+
+    Step Functions runs state machines only where a test turns that on itself.
+    """
+    with mock_aws():
+        environment = cloud.deploy()
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        forget_everything()
+        yield environment
+    forget_everything()
+
+
+@pytest.fixture
+def owner(aws: dict[str, str]):
+    """A tenant that has signed up, as `members.service.SignedUp`."""
+    from shared.members import service
+
+    return service.sign_up("First", "owner@first.example", PASSWORD)
+
+
+@pytest.fixture
+def other_owner(aws: dict[str, str]):
+    """Another tenant."""
+    from shared.members import service
+
+    return service.sign_up("Second", "owner@second.example", PASSWORD)
+
+
+PASSWORD = "Correct-horse-7"
+
+
+@pytest.fixture
+def tenant(owner):
+    """The first tenant, as `shared.tenancy.Tenant`."""
+    from shared.tenancy import Tenant
+
+    return Tenant(owner.tenant.id)
+
+
+@pytest.fixture
+def other_tenant(other_owner):
+    """The second tenant."""
+    from shared.tenancy import Tenant
+
+    return Tenant(other_owner.tenant.id)
+
+
+@pytest.fixture
+def api_client(owner) -> Iterator[httpx.Client]:
+    """The first tenant's owner, calling the API with their key; paths are below `/api/v1`."""
+    with http_api.connect(owner.key_text) as client:
+        yield client
+
+
+@pytest.fixture
+def other_client(other_owner) -> Iterator[httpx.Client]:
+    """The second tenant's owner."""
+    with http_api.connect(other_owner.key_text) as client:
+        yield client
+
+
+@pytest.fixture
+def public_client(aws: dict[str, str]) -> Iterator[httpx.Client]:
+    """Somebody without credentials."""
+    with http_api.connect() as client:
+        yield client
+
+
+@pytest.fixture
+def key_server(aws: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[KeyServer]:
+    """The user pool's keys over HTTP; `tests.jwks_server.signed` makes tokens that fit them."""
+    with serving() as server:
+        monkeypatch.setenv("SW_JWKS_URL", server.url)
+        forget_everything()
+        yield server

@@ -1,0 +1,50 @@
+"""An id for every path parameter of the API, made by a tenant's owner over HTTP.
+
+A new noun adds its parameters here: `@sample("widget_id")` over a function that makes a widget and gives its id. The
+tests over every route (`test_every_route.py`) then hold the noun's routes as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+
+Maker = Callable[[httpx.Client], str]
+# Parameters that name nothing of a tenant's: the same for all of them.
+SHARED = {"type_name"}
+SAMPLES: dict[str, Maker] = {}
+
+
+def sample(*parameters: str) -> Callable[[Maker], Maker]:
+    """Register a maker for these path parameters."""
+
+    def register(maker: Maker) -> Maker:
+        for name in parameters:
+            SAMPLES[name] = maker
+        return maker
+
+    return register
+
+
+def made(answer: httpx.Response) -> dict[str, Any]:
+    """The body of an answer that says something was made."""
+    assert answer.status_code in (200, 201, 202), answer.text
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+@sample("user_id")
+def _user(client: httpx.Client) -> str:
+    return str(made(client.post("/users", json={"email": "sample@first.example"}))["id"])
+
+
+@sample("user_type_id")
+def _user_type(client: httpx.Client) -> str:
+    return str(made(client.post("/user-types", json={"name": "Sample"}))["id"])
+
+
+@sample("api_key_id")
+def _api_key(client: httpx.Client) -> str:
+    return str(made(client.post("/api-keys", json={"name": "Sample", "role": "viewer"}))["id"])

@@ -1,0 +1,147 @@
+"""What holds for every route there is and will be, read from the OpenAPI document."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from fastapi import FastAPI
+
+from functions.api.app import PREFIX, Nouns, build
+from tests.functions.api.samples import SAMPLES, SHARED
+
+# Routes that need no credentials. Adding one is a decision about security.
+PUBLIC = {
+    ("GET", "/api/v1/health"),
+    ("POST", "/api/v1/tenants"),
+    ("POST", "/api/v1/auth/token"),
+    ("POST", "/api/v1/auth/refresh"),
+}
+DOCUMENT = build().openapi()
+
+
+def _routes() -> Iterator[tuple[str, str]]:
+    for path, operations in DOCUMENT["paths"].items():
+        for method in operations:
+            yield method.upper(), path
+
+
+ROUTES = sorted(_routes())
+PRIVATE = [r for r in ROUTES if r not in PUBLIC]
+WITH_PARAMETERS = [r for r in PRIVATE if "{" in r[1]]
+OWNED = [r for r in WITH_PARAMETERS if not SHARED.issuperset(re.findall(r"{(\w+)", r[1]))]
+
+
+def _named(route: tuple[str, str]) -> str:
+    return f"{route[0]} {route[1]}"
+
+
+def _parameters(path: str) -> list[str]:
+    return re.findall(r"{(\w+)(?::\w+)?}", path)
+
+
+def _filled(path: str, values: dict[str, str]) -> str:
+    return re.sub(r"{(\w+)(?::\w+)?}", lambda m: values[m[1]], path).removeprefix(PREFIX)
+
+
+def test_public_routes_exist():
+    assert set(ROUTES) >= PUBLIC
+
+
+@pytest.mark.parametrize("route", PRIVATE, ids=_named)
+def test_without_credentials_nothing_is_answered(public_client, route):
+    method, path = route
+    answer = public_client.request(method, _filled(path, dict.fromkeys(_parameters(path), "x1")))
+    assert answer.status_code == 401, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["www-authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize("route", PRIVATE, ids=_named)
+def test_the_document_says_which_credentials_a_route_takes(route):
+    method, path = route
+    schemes = {name for way in DOCUMENT["paths"][path][method.lower()]["security"] for name in way}
+    assert schemes == {"HTTPBearer", "APIKeyHeader"}
+
+
+@pytest.mark.parametrize("route", sorted(PUBLIC), ids=_named)
+def test_the_document_says_that_a_public_route_takes_none(route):
+    method, path = route
+    assert "security" not in DOCUMENT["paths"][path][method.lower()]
+
+
+@pytest.mark.parametrize("route", OWNED, ids=_named)
+def test_another_tenants_things_are_not_found(api_client, other_client, route):
+    method, path = route
+    missing = [name for name in _parameters(path) if name not in SAMPLES]
+    assert not missing, f"add {missing} to tests/functions/api/samples.py"
+    makers = {name: SAMPLES[name] for name in _parameters(path)}
+    ids = {maker: maker(api_client) for maker in dict.fromkeys(makers.values())}
+    url = _filled(path, {name: ids[maker] for name, maker in makers.items()})
+    answer = other_client.request(method, url)
+    if answer.status_code == 422:  # the body was looked at first; with a body that fits, it is 404
+        answer = other_client.request(method, url, json=_smallest_body(method, path))
+    assert answer.status_code == 404, answer.text
+    assert api_client.request("GET", url).status_code in (200, 405)
+
+
+@pytest.mark.parametrize("route", WITH_PARAMETERS, ids=_named)
+@pytest.mark.parametrize(
+    "bad", ["%00", "a%00b", "x" * 201, "%23", "a%0A", "..%2F..", "nothing", "%F0%9F%A6%8A", "%ED%A0%80"]
+)
+def test_ids_that_are_none_are_not_found(api_client, route, bad):
+    method, path = route
+    url = _filled(path, dict.fromkeys(_parameters(path), bad))
+    answer = api_client.request(method, url, json=_smallest_body(method, path))
+    assert answer.status_code == 404, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def _resolved(schema: dict) -> dict:
+    if "$ref" in schema:
+        return DOCUMENT["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]]
+    return schema
+
+
+def _smallest(schema: dict):
+    """The smallest value that a schema of the document lets pass."""
+    schema = _resolved(schema)
+    for word in ("default", "const"):
+        if word in schema:
+            return schema[word]
+    if "enum" in schema:
+        return schema["enum"][0]
+    if "anyOf" in schema:
+        return _smallest(schema["anyOf"][0])
+    kind = schema.get("type")
+    if kind == "object":
+        properties = schema.get("properties", {})
+        return {name: _smallest(properties[name]) for name in schema.get("required", [])}
+    return {
+        "string": "x" * max(1, schema.get("minLength", 1)),
+        "integer": 1,
+        "number": 1,
+        "boolean": True,
+        "array": [],
+    }.get(kind, {})
+
+
+def _smallest_body(method: str, path: str):
+    body = DOCUMENT["paths"][path][method.lower()].get("requestBody")
+    return _smallest(body["content"]["application/json"]["schema"]) if body else None
+
+
+def test_operation_ids_are_unique():
+    ids = [DOCUMENT["paths"][path][method.lower()]["operationId"] for method, path in ROUTES]
+    assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize("noun", sorted(Nouns(FastAPI()).waiting))
+def test_a_noun_serves_its_own_paths_only(noun):
+    """A route elsewhere would be in the document, and yet no request for it would mount it."""
+    app = FastAPI()
+    Nouns(app).mount(noun)
+    paths = list(app.openapi()["paths"])
+    assert paths
+    assert all(path == f"{PREFIX}/{noun}" or path.startswith(f"{PREFIX}/{noun}/") for path in paths), paths

@@ -1,0 +1,230 @@
+"""The policies of template.yaml, judged by an IAM that enforces them: a tenant's credentials reach that tenant only."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from infrastructure.local import deploy
+from shared.tenancy import new_tenant
+from tests.infrastructure.conftest import Emulator
+
+FUNCTIONS = ("Api", "Webhook", "Runner", "Tasks", "Dispatcher", "RunEvents", "Stream", "Websocket")
+Clients = Callable[[str], Any]
+
+
+@dataclass
+class Deployed:
+    emulator: Emulator
+    resources: dict[str, str]  # logical id → physical id
+    outputs: dict[str, str]
+
+    def credentials(self, source: Clients, role_arn: str, **more: Any) -> Clients:
+        answer = source("sts").assume_role(RoleArn=role_arn, RoleSessionName="test", **more)["Credentials"]
+
+        def client(service: str) -> Any:
+            return boto3.client(
+                service,
+                endpoint_url=self.emulator.endpoint,
+                region_name="us-east-1",
+                aws_access_key_id=answer["AccessKeyId"],
+                aws_secret_access_key=answer["SecretAccessKey"],
+                aws_session_token=answer["SessionToken"],
+                config=Config(retries={"max_attempts": 1}),
+            )
+
+        return client
+
+    def function(self, name: str) -> Clients:
+        arn = f"arn:aws:iam::000000000000:role/{self.resources[name + 'Role']}"
+        return self.credentials(self.emulator.client, arn)
+
+    def tenant(self, tenant_id: str, function: str = "Runner") -> Clients:
+        tags = [{"Key": "TenantID", "Value": tenant_id}]
+        return self.credentials(self.function(function), self.outputs["TenantDataRoleArn"], Tags=tags)
+
+
+@pytest.fixture(scope="module")
+def deployed(emulator: Emulator) -> Deployed:
+    outputs = deploy.deploy(emulator.client, {"DeletionProtection": "false"})
+    listed = emulator.client("cloudformation").list_stack_resources(StackName=deploy.STACK_NAME)
+    resources = {r["LogicalResourceId"]: r["PhysicalResourceId"] for r in listed["StackResourceSummaries"]}
+    return Deployed(emulator, resources, outputs)
+
+
+def refused(call: Callable[[], Any]) -> bool:
+    try:
+        call()
+    except ClientError as error:
+        if error.response["Error"]["Code"] in ("AccessDenied", "AccessDeniedException"):
+            return True
+        raise
+    return False
+
+
+def key(pk: str) -> dict[str, Any]:
+    return {"PK": {"S": pk}, "SK": {"S": "X"}}
+
+
+def record_calls(table: str, pk: str) -> dict[str, Callable[[Any], Any]]:
+    put = {"TableName": table, "Item": key(pk)}
+    query = {"KeyConditionExpression": "#k = :v", "ExpressionAttributeValues": {":v": {"S": pk}}}
+    return {
+        "get": lambda c: c.get_item(TableName=table, Key=key(pk)),
+        "batch get": lambda c: c.batch_get_item(RequestItems={table: {"Keys": [key(pk)]}}),
+        "put": lambda c: c.put_item(**put),
+        "delete": lambda c: c.delete_item(TableName=table, Key=key(pk)),
+        "update": lambda c: c.update_item(
+            TableName=table,
+            Key=key(pk),
+            UpdateExpression="SET a = :a",
+            ExpressionAttributeValues={":a": {"S": "1"}},
+        ),
+        "batch": lambda c: c.batch_write_item(RequestItems={table: [{"PutRequest": {"Item": key(pk)}}]}),
+        "transaction": lambda c: c.transact_write_items(TransactItems=[{"Put": put}]),
+        "query": lambda c: c.query(TableName=table, ExpressionAttributeNames={"#k": "PK"}, **query),
+        "index": lambda c: c.query(
+            TableName=table, IndexName="GSI1", ExpressionAttributeNames={"#k": "GSI1PK"}, **query
+        ),
+    }
+
+
+def test_a_tenants_credentials_reach_that_tenants_records_only(deployed: Deployed) -> None:
+    mine, theirs, table = new_tenant().id, new_tenant().id, deployed.outputs["TableName"]
+    client = deployed.tenant(mine)("dynamodb")
+    for name, call in record_calls(table, f"T#{mine}#X").items():
+        assert not refused(lambda c=call: c(client)), name
+    for foreign in (f"T#{theirs}#X", "USER#1", "HOOK#1", "SWEEP#0", f"T#{mine}"):
+        for name, call in record_calls(table, foreign).items():
+            assert refused(lambda c=call: c(client)), (name, foreign)
+    assert refused(lambda: client.scan(TableName=table))
+
+
+def test_one_foreign_key_in_a_transaction_refuses_all_of_it(deployed: Deployed) -> None:
+    mine, theirs, table = new_tenant().id, new_tenant().id, deployed.outputs["TableName"]
+    client = deployed.tenant(mine)("dynamodb")
+    puts = [{"Put": {"TableName": table, "Item": key(f"T#{t}#X")}} for t in (mine, theirs)]
+    assert refused(lambda: client.transact_write_items(TransactItems=puts))
+
+
+def test_a_tenants_credentials_reach_that_tenants_objects_only(deployed: Deployed) -> None:
+    mine, theirs = new_tenant().id, new_tenant().id
+    client = deployed.tenant(mine)("s3")
+    for bucket in (deployed.outputs["DataBucketName"], deployed.outputs["FilesBucketName"]):
+        client.put_object(Bucket=bucket, Key=f"{mine}/x", Body=b"1")
+        assert client.get_object(Bucket=bucket, Key=f"{mine}/x")["Body"].read() == b"1"
+        for foreign in (f"{theirs}/x", "x", f"{mine}x/x"):
+            assert refused(lambda b=bucket, k=foreign: client.put_object(Bucket=b, Key=k, Body=b"1"))
+            assert refused(lambda b=bucket, k=foreign: client.get_object(Bucket=b, Key=k))
+        assert refused(lambda b=bucket: client.list_objects_v2(Bucket=b))
+
+
+def test_a_tenants_credentials_decrypt_that_tenants_secrets_only(deployed: Deployed) -> None:
+    mine, theirs, key_id = new_tenant().id, new_tenant().id, deployed.outputs["KeyArn"]
+    own, other = deployed.tenant(mine)("kms"), deployed.tenant(theirs)("kms")
+    context = {"tenant_id": mine}
+    secret = own.encrypt(KeyId=key_id, Plaintext=b"s", EncryptionContext=context)["CiphertextBlob"]
+    assert own.decrypt(KeyId=key_id, CiphertextBlob=secret, EncryptionContext=context)["Plaintext"] == b"s"
+    assert refused(lambda: other.decrypt(KeyId=key_id, CiphertextBlob=secret, EncryptionContext=context))
+    assert refused(lambda: own.encrypt(KeyId=key_id, Plaintext=b"s"))
+    assert refused(
+        lambda: own.generate_data_key(KeyId=key_id, KeySpec="AES_256", EncryptionContext={"tenant_id": theirs})
+    )
+
+
+def test_the_data_role_is_assumed_with_a_tenant_only(deployed: Deployed) -> None:
+    role = deployed.outputs["TenantDataRoleArn"]
+    for name in FUNCTIONS:
+        assert refused(lambda n=name: deployed.credentials(deployed.function(n), role))
+        assert deployed.tenant(new_tenant().id, name)
+
+
+@pytest.mark.parametrize(
+    ("function", "reached"),
+    [
+        ("Api", {"USER#1", "HOOK#1", "RATE#1#1"}),
+        ("Webhook", set()),
+        ("Runner", set()),
+        ("Tasks", set()),
+        ("Dispatcher", set()),
+        ("RunEvents", set()),
+        ("Stream", set()),
+        ("Websocket", {"WS#1"}),
+    ],
+)
+def test_what_a_functions_own_role_may_write(deployed: Deployed, function: str, reached: set[str]) -> None:
+    client, table = deployed.function(function)("dynamodb"), deployed.outputs["TableName"]
+    keys = {"USER#1", "HOOK#1", "WS#1", "RATE#1#1", "SWEEP#0", f"T#{new_tenant().id}#X"}
+    assert {k for k in keys if not refused(lambda k=k: client.put_item(TableName=table, Item=key(k)))} == reached
+
+
+@pytest.mark.parametrize(
+    ("function", "reached"),
+    [
+        ("Api", {"USER#1", "HOOK#1", "RATE#1#1"}),
+        ("Webhook", {"HOOK#1"}),
+        ("Runner", set()),
+        ("Tasks", set()),
+        ("Dispatcher", set()),
+        ("RunEvents", set()),
+        ("Stream", {"WS#1"}),
+        ("Websocket", {"USER#1", "WS#1"}),
+    ],
+)
+def test_what_a_functions_own_role_may_read(deployed: Deployed, function: str, reached: set[str]) -> None:
+    client, table = deployed.function(function)("dynamodb"), deployed.outputs["TableName"]
+    keys = {"USER#1", "HOOK#1", "WS#1", "RATE#1#1", "SWEEP#0", f"T#{new_tenant().id}#X"}
+    assert {k for k in keys if not refused(lambda k=k: client.get_item(TableName=table, Key=key(k)))} == reached
+
+
+def test_only_the_sweeper_reads_what_is_due(deployed: Deployed) -> None:
+    table = deployed.outputs["TableName"]
+    for name in FUNCTIONS:
+        due = {
+            "IndexName": "GSI2",
+            "KeyConditionExpression": "GSI2PK = :v",
+            "ExpressionAttributeValues": {":v": {"S": "SWEEP#0"}},
+        }
+        client = deployed.function(name)("dynamodb")
+        assert refused(lambda c=client, d=due: c.query(TableName=table, **d)) == (name != "RunEvents"), name
+
+
+def test_machines_and_schedules_of_others_are_out_of_reach(deployed: Deployed) -> None:
+    api, prefix = deployed.function("Api"), deployed.outputs["MachinePrefix"]
+    definition = json.dumps({"StartAt": "S", "States": {"S": {"Type": "Succeed"}}})
+    machine = {"definition": definition, "roleArn": deployed.outputs["StatesRoleArn"]}
+    made = api("stepfunctions").create_state_machine(name=f"{prefix}own", **machine)["stateMachineArn"]
+    assert refused(lambda: api("stepfunctions").create_state_machine(name="foreign", **machine))
+    root = deployed.emulator.client("stepfunctions")
+    foreign = root.create_state_machine(name="foreign", **machine)["stateMachineArn"]
+    starts = {"Api", "Webhook", "Dispatcher", "RunEvents"}
+    for name in FUNCTIONS:
+        client = deployed.function(name)("stepfunctions")
+        assert refused(lambda c=client: c.start_execution(stateMachineArn=made)) == (name not in starts), name
+        assert refused(lambda c=client: c.start_execution(stateMachineArn=foreign)), name
+    schedule = {
+        "Name": "s",
+        "ScheduleExpression": "rate(1 day)",
+        "FlexibleTimeWindow": {"Mode": "OFF"},
+        "Target": {"Arn": made, "RoleArn": deployed.outputs["StatesRoleArn"]},
+    }
+    group = deployed.outputs["ScheduleGroupName"]
+    assert not refused(lambda: api("scheduler").create_schedule(GroupName=group, **schedule))
+    assert not refused(lambda: api("scheduler").get_schedule(GroupName=group, Name="s"))
+    assert not refused(lambda: api("scheduler").delete_schedule(GroupName=group, Name="s"))
+    assert refused(lambda: api("scheduler").create_schedule(**schedule))
+
+
+def test_who_may_answer_a_task(deployed: Deployed) -> None:
+    answers = {"Api", "Tasks", "RunEvents"}
+    for name in FUNCTIONS:
+        client = deployed.function(name)("stepfunctions")
+        with pytest.raises(ClientError) as caught:
+            client.send_task_success(taskToken="nobody waits for this", output="{}")
+        code = caught.value.response["Error"]["Code"]
+        assert (code == "TaskDoesNotExist") == (name in answers), name

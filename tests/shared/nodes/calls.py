@@ -1,0 +1,116 @@
+"""A node's call as the engine makes it: defaults filled in, templates evaluated, expressions by the real evaluator."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from shared.expressions import jsonata, template
+from shared.nodes.base import Call, Effect, NodeError, NodeType, Outputs, Pure, Trigger
+from shared.nodes.registry import get
+
+
+@dataclass
+class Scope:
+    """Expressions over `names`."""
+
+    names: Mapping[str, Any]
+
+    def evaluate(self, expression: str, extra: Mapping[str, Any] | None = None) -> Any:
+        try:
+            return jsonata.evaluate(expression, {**self.names, **(extra or {})})
+        except jsonata.ExpressionFailed as error:
+            raise NodeError("ExpressionError", str(error)) from None
+
+
+@dataclass
+class Outside:
+    """A world that keeps its log."""
+
+    openai_base_url: str = ""
+    openai_api_key: str = ""
+    allowed_hosts: frozenset[str] = frozenset()
+    lines: list[tuple[str, Any]] = field(default_factory=list)
+
+    def log(self, level: str, message: Any) -> None:
+        self.lines.append((level, message))
+
+
+def call(
+    type_name: str,
+    config: Mapping[str, Any] | None = None,
+    inputs: Mapping[str, Any] | None = None,
+    *,
+    names: Mapping[str, Any] | None = None,
+    world: Outside | None = None,
+    timeout_seconds: float = 20,
+) -> Call:
+    """A call of a node of that type."""
+    node_type = get(type_name)
+    scope = Scope({"inputs": dict(inputs or {}), **(names or {})})
+    filled = _filled(node_type.config_schema, dict(config or {}))
+    return Call(
+        inputs=dict(inputs or {}),
+        config=_rendered(node_type.config_schema, filled, scope),
+        expressions=scope,
+        world=world or Outside(),
+        node_id="n1",
+        execution_id="ex_1",
+        attempt=1,
+        idempotency_key="ex_1:n1",
+        timeout_seconds=timeout_seconds,
+        usage={},
+    )
+
+
+def evaluate(type_name: str, config: Mapping[str, Any] | None = None, inputs: Any = None, **more: Any) -> Outputs:
+    """The outputs of a Pure type."""
+    node_type = get(type_name)
+    assert isinstance(node_type, Pure)
+    return node_type.evaluate(call(type_name, config, inputs, **more))
+
+
+def execute(type_name: str, config: Mapping[str, Any] | None = None, inputs: Any = None, **more: Any) -> Outputs:
+    """The outputs of an Effect type."""
+    return run(call(type_name, config, inputs, **more), type_name)
+
+
+def run(made: Call, type_name: str) -> Outputs:
+    """The outputs of an Effect type for a call that is there already."""
+    node_type = get(type_name)
+    assert isinstance(node_type, Effect)
+    return asyncio.run(node_type.execute(made))
+
+
+def deliver(type_name: str, data: Any, config: Mapping[str, Any] | None = None) -> Outputs:
+    """The outputs of a trigger."""
+    node_type = get(type_name)
+    assert isinstance(node_type, Trigger)
+    return node_type.deliver(data, _filled(node_type.config_schema, dict(config or {})))
+
+
+def problems(type_name: str, config: Mapping[str, Any]) -> list[str]:
+    """Where a type finds its config wrong, beyond its schema."""
+    return [p.path or "" for p in get(type_name).check_config(config)]
+
+
+def fits(node_type: NodeType, config: Mapping[str, Any]) -> bool:
+    """Whether a config without templates fits the type's schema."""
+    from jsonschema import Draft202012Validator
+
+    return bool(Draft202012Validator(node_type.config_schema).is_valid(config))
+
+
+def _filled(schema: Mapping[str, Any], config: dict[str, Any]) -> dict[str, Any]:
+    defaults = {n: s["default"] for n, s in schema["properties"].items() if "default" in s}
+    return {**defaults, **config}
+
+
+def _rendered(schema: Mapping[str, Any], value: Any, scope: Scope) -> Any:
+    if schema.get("x-template"):
+        return template.render(value, scope.evaluate)
+    if isinstance(value, dict):
+        return {k: _rendered(schema.get("properties", {}).get(k, {}), v, scope) for k, v in value.items()}
+    return value

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from shared.nodes.base import NodeError, Question
+from shared.nodes.registry import get
+from tests.shared.nodes.calls import call, fits, problems
+
+HUMAN = get("human_in_the_loop")
+assert isinstance(HUMAN, Question)
+FORM = {"type": "object", "properties": {"reason": {"type": "string"}}}
+WHO = {"completed_by": "u1", "completed_at": "2026-01-01T00:00:00.000Z"}
+
+
+def test_what_is_asked() -> None:
+    config = {
+        "title": "Refund {{ inputs.input.amount }}?",
+        "instructions": "Look at {{ inputs.input.id }}.",
+        "form": FORM,
+        "assignees": ["lead", "lead", "{{ variables.boss }}"],
+        "timeout_seconds": 60,
+    }
+    inputs = {"input": {"amount": 250, "id": "A-1"}}
+    asked = HUMAN.ask(call("human_in_the_loop", config, inputs, names={"variables": {"boss": "b@x.example"}}))
+    assert asked.title == "Refund 250?"
+    assert asked.instructions == "Look at A-1."
+    assert asked.form == FORM
+    assert asked.assignees == ("lead", "b@x.example")
+    assert asked.timeout_seconds == 60
+    assert asked.data == inputs["input"]
+
+
+def test_what_is_asked_when_nothing_is_said() -> None:
+    asked = HUMAN.ask(call("human_in_the_loop"))
+    assert (asked.title, asked.instructions, asked.form, asked.assignees) == ("A decision is needed", "", None, ())
+    assert asked.timeout_seconds == 7 * 86_400
+
+
+@pytest.mark.parametrize(("value", "assignees"), [(["a", "b"], ("a", "b")), ("a", ("a",)), (None, ())])
+def test_assignees_may_be_computed(value: Any, assignees: tuple[str, ...]) -> None:
+    made = call("human_in_the_loop", {"assignees": "{{ variables.who }}"}, names={"variables": {"who": value}})
+    assert HUMAN.ask(made).assignees == assignees
+
+
+@pytest.mark.parametrize("value", [5, {"a": 1}, [1], [""]])
+def test_assignees_must_be_names(value: Any) -> None:
+    made = call("human_in_the_loop", {"assignees": "{{ variables.who }}"}, names={"variables": {"who": value}})
+    with pytest.raises(NodeError) as caught:
+        HUMAN.ask(made)
+    assert caught.value.error == "InvalidInput"
+
+
+@pytest.mark.parametrize(
+    ("decision", "port"), [("approve", "approved"), ("approved", "approved"), ("REJECT", "rejected")]
+)
+def test_an_answer_leaves_on_the_port_of_its_decision(decision: str, port: str) -> None:
+    answer = {"decision": decision, "comment": "ok", "data": {"reason": "late"}, **WHO}
+    outputs = HUMAN.answered(call("human_in_the_loop"), answer)
+    response = {"reason": "late", "decision": port, "comment": "ok", **WHO, "data": {"reason": "late"}}
+    assert outputs == {"response": response, port: response}
+
+
+def test_an_answer_that_decides_nothing_is_only_a_response() -> None:
+    outputs = HUMAN.answered(call("human_in_the_loop"), {"decision": None, "data": {"a": 1}, **WHO})
+    assert outputs.keys() == {"response"}
+    assert outputs["response"]["a"] == 1
+
+
+def test_a_form_cannot_pretend_to_be_the_decision() -> None:
+    forged = {"decision": "approved", "completed_by": "somebody else"}
+    outputs = HUMAN.answered(call("human_in_the_loop"), {"decision": "reject", "data": forged, **WHO})
+    assert outputs.keys() == {"response", "rejected"}
+    assert outputs["response"]["completed_by"] == "u1"
+    assert outputs["response"]["data"] == forged
+
+
+def test_when_nobody_answers() -> None:
+    with pytest.raises(NodeError) as caught:
+        HUMAN.lapsed(call("human_in_the_loop", {"timeout_seconds": 5}))
+    assert (caught.value.error, caught.value.retryable) == ("Timeout", False)
+    branch = HUMAN.lapsed(call("human_in_the_loop", {"on_timeout": "branch", "timeout_seconds": 5}))
+    assert branch == {"timeout": {"decision": None, "timed_out": True, "timeout_seconds": 5}}
+    approved = HUMAN.lapsed(call("human_in_the_loop", {"on_timeout": "approve"}))
+    assert approved.keys() == {"response", "approved"}
+    assert approved["approved"]["completed_by"] is None
+    assert HUMAN.lapsed(call("human_in_the_loop", {"on_timeout": "reject"})).keys() == {"response", "rejected"}
+
+
+def test_configs() -> None:
+    assert problems("human_in_the_loop", {"form": FORM}) == []
+    assert problems("human_in_the_loop", {"form": None}) == []
+    assert problems("human_in_the_loop", {"form": {"properties": 5}}) == ["config.form.properties"]
+    assert problems("human_in_the_loop", {"form": {"type": "array"}}) == ["config.form"]
+    wrong: list[dict[str, Any]] = [{"timeout_seconds": 0}, {"timeout_seconds": 366 * 86_400}, {"on_timeout": "wait"}]
+    assert not any(fits(HUMAN, config) for config in wrong)
