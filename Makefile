@@ -3,7 +3,7 @@
 PYTHON := .venv/bin/python
 SAM := .local/sam/bin/sam
 
-.PHONY: help setup dev stop package
+.PHONY: help setup demo test dev stop check bench fmt golden catalogue docs package
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,6 +16,34 @@ setup: .venv/.installed ## install what the project needs, into .venv
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[local,dev]'
 	touch $@
 
+demo: setup ## the main job, end to end, on a local AWS, in front of you
+	@exec $(PYTHON) -m infrastructure.demo
+
+test: setup ## all tests
+	$(PYTHON) -m pytest -n 2 --dist loadgroup --durations=10
+
+check: setup ## what to run before a commit: under two minutes
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy
+	$(PYTHON) -m pytest -q -n 2 -m "not e2e and not slow" tests/house tests/stepfunctions/compiler tests/shared/nodes/test_conformance.py tests/infrastructure/test_template.py
+
+bench: setup ## figures, as ratios measured in one run; also in .local/bench.json
+	@exec $(PYTHON) -m infrastructure.bench
+
+fmt: setup ## put the code into shape
+	$(PYTHON) -m ruff check --fix .
+	$(PYTHON) -m ruff format .
+
+golden: setup ## write the compiler's golden files anew; review the difference
+	GOLDEN=write $(PYTHON) -m pytest -q tests/stepfunctions/compiler/test_golden.py
+
+catalogue: setup ## write docs/nodes anew, from the node types
+	$(PYTHON) -m shared.nodes.catalogue docs/nodes
+
+docs: catalogue ## write all generated documents anew
+	$(PYTHON) -m functions.api.app docs/openapi.json
+
 dev: setup ## the local AWS with the project on it; DETACH=1 returns when it is ready, ALLOW=host:port lets http_request there
 	@exec $(PYTHON) -m infrastructure.local up $(if $(DETACH),--detach) $(foreach host,$(ALLOW),--allow $(host))
 
@@ -23,6 +51,7 @@ stop: ## end what `make dev DETACH=1` started
 	@exec $(PYTHON) -m infrastructure.local stop
 
 package: setup $(SAM) ## the functions' archives, as they are deployed to AWS
+	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint
 	SAM_CLI_TELEMETRY=0 $(SAM) build --build-in-source
 	$(PYTHON) -m infrastructure.package table .aws-sam/build
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
 from shared.aws import states
+from shared.expressions import jsonata
 from shared.runs.store import RunStore
 from shared.settings import settings
 from shared.store.table import TenantTable
@@ -34,6 +35,16 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
         _thread.loop = asyncio.new_event_loop()
     loop: asyncio.AbstractEventLoop = _thread.loop
     return loop.run_until_complete(work)
+
+
+def close() -> None:
+    """Close what belongs to this thread: its event loop and compiled expressions. For threads that end early."""
+    loop: asyncio.AbstractEventLoop | None = _thread.__dict__.pop("loop", None)
+    if loop is not None:
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.run_until_complete(loop.shutdown_default_executor())
+        loop.close()
+    jsonata.forget()
 
 
 def segment_call(event: Mapping[str, Any], *, owner: str, remaining: Callable[[], float]) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from shared.aws import states
 from shared.errors import Invalid, Problem
 from shared.nodes.base import Trigger
@@ -37,10 +36,11 @@ def publish(tenant: Tenant, document: Document, version: int) -> Published:
         timeouts=tuple(q.timeout_seconds for q in plan.questions),
         timeout_seconds=plan.timeout_seconds,
         triggers=tuple((n.id, n.type) for n in document.nodes if isinstance(find(n.type), Trigger)),
+        webhooks={n.id: dict(n.config) for n in document.nodes if n.type == "http_webhook" and not n.disabled},
     )
 
 
-_known: set[str] = set()
+_known: set[str] = set()  # machines that this process has made or seen: they are never removed
 
 
 def _ensure(machine: str, plan: Plan) -> None:

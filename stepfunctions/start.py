@@ -48,7 +48,7 @@ def start(
         plan=published.plan,
         machine=published.machine,
         status="pending",
-        trigger_node=_trigger(published, trigger_node),
+        trigger_node=trigger_of(published, trigger_node),
         trigger=_stored(tenant, trigger_data),
         triggered_by=triggered_by,
         created_at=now,
@@ -68,7 +68,7 @@ def launch(tenant: Tenant, run: Run, timeouts: tuple[int, ...]) -> None:
     states.start_execution(run.machine, run.execution_name, envelope)
 
 
-def _trigger(published: Published, wanted: str | None) -> str | None:
+def trigger_of(published: Published, wanted: str | None) -> str | None:
     """The node at which the run starts: the one asked for, else the manual trigger, else the only one."""
     if not published.triggers:
         if wanted is not None:

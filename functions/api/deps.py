@@ -1,6 +1,6 @@
 """What a route asks for beside its body: who is calling, the page, the version it knows, doing it only once.
 
-A noun is one file in `routes/`:
+A noun is one file in `routes/`, named after the first word of its paths (or a folder of that name, see `app.py`):
 
     router = APIRouter(prefix="/widgets", tags=["widgets"])
     Reader = Annotated[Principal, require("viewer", "widgets:read")]
@@ -32,6 +32,7 @@ that could not be ids (404) and counts the request against the tenant's rate lim
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -131,10 +132,10 @@ IfMatch = Annotated[int | None, Depends(_if_match)]
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What a POST has made: the status, the body and headers worth repeating (Location, ETag)."""
+    """What a POST has made: the status, the body (None: empty) and headers worth repeating (Location, ETag)."""
 
     status: int
-    body: BaseModel | Mapping[str, Any]
+    body: BaseModel | Mapping[str, Any] | None
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -153,33 +154,40 @@ class DoOnce:
     key: str | None
 
     def __call__(
-        self, who: Principal, body: BaseModel | None, make: Callable[[], Made], *, secret: bool = False
+        self,
+        who: Principal,
+        body: BaseModel | Mapping[str, Any] | None,
+        make: Callable[[], Made],
+        *,
+        secret: bool = False,
     ) -> Response:
-        """The answer, to be returned from the route as it is."""
+        """The answer, to be returned from the route as it is. `body` is the request's, None if it has none."""
         if self.key is None:
-            return _render(_stored(make()))
-        sent = "" if body is None else body.model_dump_json()
+            return _render(_kept(make()))
+        sent = body.model_dump_json() if isinstance(body, BaseModel) else json.dumps(body, sort_keys=True)
         answer = idempotency.once(
             TenantTable(who.tenant),
             key=f"{who.id} {self.key}",
             request=f"{self.method} {self.url} {sent}",
-            make=lambda: _stored(make()),
+            make=lambda: _kept(make()),
             secret=secret,
         )
         return _render(answer)
 
 
-def _stored(made: Made) -> idempotency.Kept:
-    from fastapi.responses import JSONResponse
-
-    if isinstance(made.body, BaseModel):
-        return idempotency.Kept(made.status, made.body.model_dump_json().encode(), dict(made.headers))
-    return idempotency.Kept(made.status, bytes(JSONResponse(dict(made.body)).body), dict(made.headers))
+def _kept(made: Made) -> idempotency.Kept:
+    if made.body is None:
+        body = b""
+    elif isinstance(made.body, BaseModel):
+        body = made.body.model_dump_json().encode()
+    else:
+        body = json.dumps(made.body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    return idempotency.Kept(made.status, body, made.headers)
 
 
 def _render(answer: idempotency.Kept) -> Response:
     headers = dict(answer.headers) | ({"Idempotent-Replay": "true"} if answer.replayed else {})
-    return Response(answer.body, answer.status, headers, "application/json")
+    return Response(answer.body, answer.status, headers, "application/json" if answer.body else None)
 
 
 async def _once(request: Request, idempotency_key: Annotated[str | None, Header()] = None) -> DoOnce:

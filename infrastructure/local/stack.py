@@ -22,13 +22,14 @@ import boto3
 import httpx
 from botocore.config import Config
 
-from infrastructure.local import deploy
+from infrastructure.local import deploy, workers
 from infrastructure.local.process import HOST, Child, LocalError, free_port
 from infrastructure.local.seed import SeededTenant, seed, write_private
 
 REGION: Final = "us-east-1"
 ACCOUNT: Final = "000000000000"
 _PATIENCE: Final = 60.0
+_PATIENCE_WITH_ERRORS: Final = 5.0
 _STAGE: Final = "local"
 
 
@@ -60,6 +61,24 @@ class Stack:
     def client(self, service: str) -> Any:
         """A boto3 client for the local AWS, as the account's root."""
         return root_client(self.endpoint, service)
+
+    def invoke(self, function: str, event: Any) -> Any:
+        """Call a function (`run_events`, …) and give its answer. Raises LocalError with the error of one that fails."""
+        answer = self.client("lambda").invoke(FunctionName=_name_of(function), Payload=json.dumps(event))
+        payload = json.loads(answer["Payload"].read() or "null")
+        if answer.get("FunctionError"):
+            raise LocalError(f"{function}: {payload}")
+        return payload
+
+    def logs(self, function: str) -> list[str]:
+        """What a function wrote, line by line. (What it wrote for a WebSocket event, MiniStack does not keep.)"""
+        found = self.client("logs").filter_log_events(logGroupName=f"/aws/lambda/{_name_of(function)}", limit=10_000)
+        platform = ("START ", "END ", "REPORT ")
+        return [e["message"].strip() for e in found["events"] if not e["message"].startswith(platform)]
+
+    def worker_pids(self, function: str) -> list[int]:
+        """The processes that run a function now, for tests that kill one."""
+        return workers.pids(self.state / "tmp", _name_of(function))
 
     def deploy(self) -> None:
         """Bring the running stack up to date with the template and the sources. Raises LocalError."""
@@ -108,9 +127,14 @@ class Stack:
         for child in reversed(self.children):
             child.stop()
         self.children.clear()
+        workers.outlast(self.state / "tmp")
         if self._lock is not None:
             self._lock.close()
             self._lock = None
+
+
+def _name_of(function: str) -> str:
+    return f"{deploy.STACK_NAME}-{function.replace('_', '-')}"
 
 
 def start(state: Path, allowed_hosts: Sequence[str] = ()) -> Stack:
@@ -224,7 +248,10 @@ def running(state: Path) -> bool:
 
 
 def wait_for(children: Sequence[Child], url: str, what: str) -> None:
-    """Wait until `url` answers with less than 500. Raises LocalError if a child ends, or after a minute."""
+    """Wait until `url` answers with less than 500.
+
+    Raises LocalError if a child ends, if nothing answers for a minute, or if there are errors only for five seconds.
+    """
     deadline = time.monotonic() + _PATIENCE
     seen = "nothing"
     while time.monotonic() < deadline:
@@ -234,6 +261,8 @@ def wait_for(children: Sequence[Child], url: str, what: str) -> None:
             answer = httpx.get(url, timeout=30, trust_env=False)
             if answer.status_code < 500:
                 return
+            if seen == "nothing":
+                deadline = min(deadline, time.monotonic() + _PATIENCE_WITH_ERRORS)
             seen = f"{answer.status_code}: {answer.text[:2000]}"
         time.sleep(0.05)
-    raise LocalError(f"{what} did not answer at {url} within {_PATIENCE:.0f} s; the last answer was {seen}")
+    raise LocalError(f"{what} does not work at {url}; the last answer was {seen}")

@@ -97,14 +97,20 @@ def temporary_password() -> str:
 
 
 def create_user(email: str, password: str) -> PoolUser:
-    """A user with a temporary password, to whom nothing is sent. Raises EmailTaken, WeakPassword."""
-    answer = _call(
-        "admin_create_user",
-        Username=email,
-        TemporaryPassword=password,
-        MessageAction="SUPPRESS",
-        UserAttributes=[{"Name": "email", "Value": email}],
-    )
+    """A user with a temporary password, to whom nothing is sent. Raises EmailTaken, WeakPassword, Invalid."""
+    try:
+        answer = _call(
+            "admin_create_user",
+            Username=email,
+            TemporaryPassword=password,
+            MessageAction="SUPPRESS",
+            UserAttributes=[{"Name": "email", "Value": email}],
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "InvalidParameterException":
+            raise
+        problem = Problem("bad_email", "is no address that the user pool takes", "email")
+        raise Invalid("the user pool does not take this e-mail address", errors=[problem]) from None
     return _pool_user(answer["User"], "Attributes")
 
 

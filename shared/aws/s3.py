@@ -21,12 +21,18 @@ class TenantObjects:
         self._client.put_object(Bucket=self._bucket, Key=self._prefix + name, Body=body)
 
     def get(self, name: str) -> bytes | None:
-        """An object's bytes, or None if there is no such object."""
+        """An object's bytes, or None if there is no such object (S3 says AccessDenied to whoever may not list)."""
         try:
             answer = self._client.get_object(Bucket=self._bucket, Key=self._prefix + name)
         except ClientError as error:
-            if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
+            if error.response["Error"]["Code"] in ("NoSuchKey", "404", "AccessDenied"):
                 return None
             raise
         body: bytes = answer["Body"].read()
         return body
+
+    def link(self, name: str, seconds: int) -> str:
+        """An address at which anybody who has it can read the object, for so long."""
+        wanted = {"Bucket": self._bucket, "Key": self._prefix + name}
+        url: str = self._client.generate_presigned_url("get_object", Params=wanted, ExpiresIn=seconds)
+        return url

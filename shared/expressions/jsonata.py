@@ -7,8 +7,10 @@ sequence length. `$eval` is switched off: text that a tenant's data holds is nev
 from __future__ import annotations
 
 import json
+import math
+import threading
+from collections import OrderedDict
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any, Final, NoReturn
 
 import jsonatapy
@@ -17,6 +19,7 @@ TIMEOUT_MS: Final = 1_000
 MAX_DEPTH: Final = 500
 MAX_SEQUENCE: Final = 1_000_000
 MAX_RESULT_BYTES: Final = 10_000_000
+_KEPT: Final = 4_096
 
 
 class ExpressionFailed(Exception):
@@ -27,20 +30,49 @@ def _no_eval(*_arguments: Any) -> NoReturn:
     raise ValueError("$eval is not available")
 
 
-@lru_cache(maxsize=4_096)
-def _compiled(expression: str) -> Any:
-    compiled = jsonatapy.compile(
-        expression, timeout=TIMEOUT_MS, max_stack_depth=MAX_DEPTH, max_sequence_length=MAX_SEQUENCE
-    )
-    return compiled.register_override("eval", _no_eval) if "eval" in expression else compiled
+class _Compiled(threading.local):
+    """Compiled expressions by their text. jsonatapy's belong to the thread that made them."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, Any] = OrderedDict()
+
+    def clear(self) -> None:
+        self._kept.clear()
+
+    def get(self, expression: str) -> Any:
+        found = self._kept.get(expression)
+        if found is None:
+            found = jsonatapy.compile(
+                expression, timeout=TIMEOUT_MS, max_stack_depth=MAX_DEPTH, max_sequence_length=MAX_SEQUENCE
+            )
+            if "eval" in expression:
+                found = found.register_override("eval", _no_eval)
+            self._kept[expression] = found
+            if len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
+        return found
+
+
+_compiled: Final = _Compiled()
+
+
+def forget() -> None:
+    """Drop what this thread has compiled: for threads that end before the process does."""
+    _compiled.clear()
 
 
 def evaluate(expression: str, scope: Mapping[str, Any]) -> Any:
     """The value of `expression` over `scope`; undefined is None. Raises ExpressionFailed."""
+    failed: str | None = None
     try:
-        value = _compiled(expression).evaluate(scope)
+        value = _compiled.get(expression).evaluate(scope)
     except (ValueError, TypeError, RecursionError) as error:
-        raise ExpressionFailed(_brief(error)) from None
+        failed = _brief(error)
+    if failed is not None:
+        # Raised out here so that it carries no frame of the engine's, which would keep the expression alive.
+        raise ExpressionFailed(failed)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ExpressionFailed("the result is not a finite number")
     if isinstance(value, (str, list, dict)) and _too_large(value):
         raise ExpressionFailed(f"the result is over {MAX_RESULT_BYTES:,} bytes")
     return value

@@ -15,6 +15,7 @@
 | journal | `T#t#EX#ex` | `J#<scope>#…` | | |
 | event | `T#t#EX#ex` | `E#<sequence>` | | |
 | task | `T#t#TASKS` | `tk_…` | `T#t#TASKS#<status>` / `tk_…` | `SWEEP#<shard>` / due |
+| a run's tasks | `T#t#EX#ex` | `TASK#tk_…` | | |
 | park (pause) | `T#t#EX#ex` | `PARK#<state>` | | |
 | webhook | `T#t#HOOKS` | `wh_…` | | |
 | schedule | `T#t#SCHEDULES` | `sch_…` | | |
@@ -105,6 +106,10 @@ class TenantKeys:
         """Partition of human tasks."""
         return f"{self.prefix}TASKS"
 
+    def task_of_run(self, execution_id: str, task_id: str = "") -> Key:
+        """The mark of a task in its run's partition; without a task id, what all of the run's marks start with."""
+        return Key(self.run(execution_id).pk, f"TASK#{task_id}")
+
     def tasks_with(self, status: str) -> str:
         """GSI1 partition: tasks of one status."""
         return f"{self.prefix}TASKS#{status}"
@@ -145,6 +150,17 @@ def connection(connection_id: str) -> Key:
 def sweep_shard(thing_id: str) -> str:
     """GSI2 partition in which the sweeper looks for this thing."""
     return f"SWEEP#{zlib.crc32(thing_id.encode()) % SWEEP_SHARDS}"
+
+
+def sweep_shards() -> list[str]:
+    """Every partition in which the sweeper looks."""
+    return [f"SWEEP#{n}" for n in range(SWEEP_SHARDS)]
+
+
+def execution_of(partition_key: str) -> str | None:
+    """The run whose partition this is, or None."""
+    parts = partition_key.split("#", 3)
+    return parts[3] if len(parts) == 4 and parts[2] == "EX" else None
 
 
 def journal_prefix(scope: str) -> str:

@@ -40,7 +40,7 @@ async def run(flow: Dataflow, frame: Frame, node: BoundNode, record: NodeRecord,
     except NodeError as error:
         fail(frame, node, record, error)
         return
-    complete(frame, node, record, {"results": results, "count": len(results)})
+    complete(frame, node, record, {"results": results, "count": len(items)})
 
 
 async def _recorded(flow: Dataflow, frame: Frame, node: BoundNode) -> dict[str, list[NodeRecord]]:
@@ -113,7 +113,7 @@ class _Loop:
         if expression:
             return ScopedExpressions(inner.names_for(self._node)).evaluate(expression)
         plan = inner.plan
-        sources = {e.source for e in plan.edges}
+        sources = {e.source for e in plan.edges if plan.nodes[e.target].scope == inner.scope}
         sinks = [plan.nodes[n] for n in self._body if n not in sources]
         values = {n.id: self._first_output(inner, n) for n in sinks}
         return next(iter(values.values())) if len(values) == 1 else values

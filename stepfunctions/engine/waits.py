@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from shared.clock import now_ms
 from shared.ids import new_id
@@ -16,6 +16,9 @@ from stepfunctions.engine.dataflow import Dataflow, load
 from stepfunctions.engine.execute import Skipped, fail, prepare, settle, skip
 from stepfunctions.engine.frame import Frame
 from stepfunctions.plan import BoundNode
+
+
+_COARSE_MS: Final = 1_000
 
 
 class TaskDesk(Protocol):
@@ -88,6 +91,9 @@ class Waits:
         await load(self.frame, node)
         record, node_type = outcome.record, get(node.type)
         if isinstance(node_type, Timer):
+            # A Wait state's clock may be coarser than ours: what is missing to the moment is waited for here.
+            early = (record.until or 0) - now_ms()
+            await asyncio.sleep(min(max(early, 0), _COARSE_MS) / 1000)
             timer, waited = node_type, now_ms() - (record.started_at or now_ms())
             await self._settled(node, record, lambda call: timer.elapsed(call, waited))
         elif isinstance(node_type, Question):

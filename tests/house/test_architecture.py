@@ -47,7 +47,9 @@ def test_only_settings_reads_the_environment():
     readers = [
         str(f.relative_to(ROOT))
         for f in sources(*PACKAGES)
-        if any(isinstance(n, ast.Attribute) and n.attr in ("environ", "getenv") for n in ast.walk(ast.parse(f.read_text())))
+        if any(
+            isinstance(n, ast.Attribute) and n.attr in ("environ", "getenv") for n in ast.walk(ast.parse(f.read_text()))
+        )
     ]
     assert readers == ["shared/settings.py"]
 

@@ -16,6 +16,7 @@ from tests.infrastructure.conftest import Emulator
 
 FUNCTIONS = ("Api", "Webhook", "Runner", "Tasks", "Dispatcher", "RunEvents", "Stream", "Websocket")
 Clients = Callable[[str], Any]
+KEYS = f"T#{new_tenant().id}#KEYS"  # records of API keys, looked at before it is known that the caller is the tenant
 
 
 @dataclass
@@ -115,10 +116,11 @@ def test_one_foreign_key_in_a_transaction_refuses_all_of_it(deployed: Deployed) 
 def test_a_tenants_credentials_reach_that_tenants_objects_only(deployed: Deployed) -> None:
     mine, theirs = new_tenant().id, new_tenant().id
     client = deployed.tenant(mine)("s3")
-    for bucket in (deployed.outputs["DataBucketName"], deployed.outputs["FilesBucketName"]):
-        client.put_object(Bucket=bucket, Key=f"{mine}/x", Body=b"1")
-        assert client.get_object(Bucket=bucket, Key=f"{mine}/x")["Body"].read() == b"1"
-        for foreign in (f"{theirs}/x", "x", f"{mine}x/x"):
+    data, files = deployed.outputs["DataBucketName"], deployed.outputs["FilesBucketName"]
+    for bucket, kind in ((data, "plans/"), (data, "payloads/"), (data, "documents/"), (files, "")):
+        client.put_object(Bucket=bucket, Key=f"{kind}{mine}/x", Body=b"1")
+        assert client.get_object(Bucket=bucket, Key=f"{kind}{mine}/x")["Body"].read() == b"1"
+        for foreign in (f"{kind}{theirs}/x", f"{kind}x", f"{kind}{mine}x/x", f"{kind}{theirs}/{mine}/x"):
             assert refused(lambda b=bucket, k=foreign: client.put_object(Bucket=b, Key=k, Body=b"1"))
             assert refused(lambda b=bucket, k=foreign: client.get_object(Bucket=b, Key=k))
         assert refused(lambda b=bucket: client.list_objects_v2(Bucket=b))
@@ -159,26 +161,26 @@ def test_the_data_role_is_assumed_with_a_tenant_only(deployed: Deployed) -> None
 )
 def test_what_a_functions_own_role_may_write(deployed: Deployed, function: str, reached: set[str]) -> None:
     client, table = deployed.function(function)("dynamodb"), deployed.outputs["TableName"]
-    keys = {"USER#1", "HOOK#1", "WS#1", "RATE#1#1", "SWEEP#0", f"T#{new_tenant().id}#X"}
+    keys = {"USER#1", "HOOK#1", "WS#1", "RATE#1#1", "SWEEP#0", KEYS, f"T#{new_tenant().id}#X"}
     assert {k for k in keys if not refused(lambda k=k: client.put_item(TableName=table, Item=key(k)))} == reached
 
 
 @pytest.mark.parametrize(
     ("function", "reached"),
     [
-        ("Api", {"USER#1", "HOOK#1", "RATE#1#1"}),
+        ("Api", {"USER#1", "HOOK#1", "RATE#1#1", KEYS}),
         ("Webhook", {"HOOK#1"}),
         ("Runner", set()),
         ("Tasks", set()),
         ("Dispatcher", set()),
         ("RunEvents", set()),
         ("Stream", {"WS#1"}),
-        ("Websocket", {"USER#1", "WS#1"}),
+        ("Websocket", {"USER#1", "WS#1", KEYS}),
     ],
 )
 def test_what_a_functions_own_role_may_read(deployed: Deployed, function: str, reached: set[str]) -> None:
     client, table = deployed.function(function)("dynamodb"), deployed.outputs["TableName"]
-    keys = {"USER#1", "HOOK#1", "WS#1", "RATE#1#1", "SWEEP#0", f"T#{new_tenant().id}#X"}
+    keys = {"USER#1", "HOOK#1", "WS#1", "RATE#1#1", "SWEEP#0", KEYS, f"T#{new_tenant().id}#X"}
     assert {k for k in keys if not refused(lambda k=k: client.get_item(TableName=table, Key=key(k)))} == reached
 
 

@@ -20,6 +20,8 @@ from moto.core.config import default_user_config
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
 from moto.stepfunctions.parser.asl.jsonata import jsonata as moto_jsonata
 
+from stepfunctions import calls
+
 Function = Callable[[dict[str, Any], Any], Any]
 
 
@@ -45,7 +47,7 @@ def real_function(name: str) -> Function:
 
 
 class Functions:
-    """Calls functions for the interpreter, and counts: `calls` are (function, event). Put another handler in to spoil things."""
+    """Calls functions for the interpreter; `calls` keeps (function, event); `handlers` takes others."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, dict[str, Any]]] = []
@@ -63,6 +65,8 @@ class Functions:
         except Exception as error:
             body = {"errorMessage": str(error), "errorType": type(error).__name__}
             return {"StatusCode": 200, "FunctionError": "Unhandled", "Payload": body}
+        finally:
+            calls.close()  # moto's threads come and go
         return {"StatusCode": 200, "Payload": json.loads(json.dumps(answer))}
 
 

@@ -89,7 +89,7 @@ class LogIn(Body):
 class Refresh(Body):
     """A refresh token from an earlier log-in."""
 
-    refresh_token: Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+    refresh_token: Annotated[str, StringConstraints(max_length=4096, pattern=r"^[\x21-\x7e]+$")]
 
 
 class TokensOut(Answer):

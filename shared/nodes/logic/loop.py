@@ -39,10 +39,9 @@ class Loop(Container):
                 "default": "fail",
             },
             "mode": {
-                "enum": ["inline", "distributed"],
+                "enum": ["inline"],
                 "title": "Mode",
-                "description": "`inline`: up to 10,000 items in one run. `distributed`: up to 1,000,000, spread over "
-                "runs of their own.",
+                "description": "`inline`: up to 10,000 items, in the run itself.",
                 "default": "inline",
             },
             "result": {
@@ -57,5 +56,5 @@ class Loop(Container):
         },
         "additionalProperties": False,
     }
-    errors = ("InvalidInput", "ExpressionError")
+    errors = ("InvalidInput", "TooManyItems", "ExpressionError")
     example = {"config": {"max_concurrency": 5}, "inputs": {"items": [{"id": 1}, {"id": 2}]}}

@@ -9,6 +9,7 @@ from shared.errors import Problem
 from shared.nodes.base import Outputs, Port, Trigger
 
 _EMPTY: Final[Mapping[str, Any]] = {"body": None, "headers": {}, "query": {}, "method": "POST", "path": "/"}
+_SIGNATURE: Final = ("preset", "header", "prefix", "tolerance_seconds")
 
 
 class HttpWebhook(Trigger):
@@ -36,7 +37,7 @@ class HttpWebhook(Trigger):
                 "default": ["POST"],
             },
             "auth": {
-                "enum": ["none", "hmac", "bearer"],
+                "enum": ["none", "hmac", "bearer", "basic"],
                 "title": "Authentication",
                 "description": "How a request proves itself. The secret belongs to the webhook, not to this document.",
                 "default": "none",
@@ -88,12 +89,14 @@ class HttpWebhook(Trigger):
     @classmethod
     def check_config(cls, config: Mapping[str, Any]) -> Iterator[Problem]:
         """Signature fields without a signature would be a check the author believes in and nobody makes."""
-        for field in ("preset", "header", "prefix", "tolerance_seconds"):
-            if field in config and config.get("auth", "none") != "hmac":
+        properties: Mapping[str, Any] = cls.config_schema["properties"]
+        given = {f for f in _SIGNATURE if f in config and config[f] != properties[f]["default"]}
+        if config.get("auth", "none") != "hmac":
+            for field in sorted(given):
                 message = f"config.{field} only means something with auth hmac"
                 yield Problem("invalid_config", message, f"config.{field}")
-        for field in ("header", "prefix"):
-            if field in config and config.get("preset", "generic") != "generic":
+        elif config.get("preset", "generic") != "generic":
+            for field in sorted(given & {"header", "prefix"}):
                 message = f"the preset {config['preset']} has its own {field}"
                 yield Problem("invalid_config", message, f"config.{field}")
 

@@ -72,12 +72,12 @@ class Schedule(Trigger):
         yield from cron.problems(config)
 
     def deliver(self, data: Any, config: Mapping[str, Any]) -> Outputs:
-        """`{timestamp}`; a run started by hand, without one, is due now."""
+        """`{timestamp}`; null for a run that was started by hand without one. Raises NodeError InvalidInput."""
         del config
         given = data.get("timestamp") if isinstance(data, Mapping) else None
         if given is None:
-            return {"timestamp": clock.iso(clock.now_ms())}
+            return {"timestamp": None}
         try:
             return {"timestamp": clock.iso(clock.parse(given))}
-        except (ValueError, TypeError, AttributeError):
+        except (ValueError, TypeError, AttributeError, OverflowError):
             raise NodeError("InvalidInput", "timestamp is no RFC 3339 time", retryable=False) from None

@@ -13,10 +13,11 @@ def reachability(graph: Graph) -> Iterator[Diagnostic]:
     """Nodes that no trigger leads to, and a workflow without an `output` node."""
     triggers = [n for n in graph.children[None] if isinstance(graph.types.get(n), Trigger)]
     if triggers:
-        reached = _reached(graph, triggers)
+        readers = [n for n, names in graph.names.items() if any(name[0] == "trigger" for name in names)]
+        reached = _reached(graph, [*triggers, *readers])
         for node_id in graph.nodes:
             if node_id not in reached:
-                message = "no trigger leads to this node; it will run at the start of every run"
+                message = "no trigger leads to this node, and it does not read one: it runs at the start of every run"
                 yield Diagnostic("unreachable", message, node_id, f"nodes.{node_id}", "warning")
     if graph.nodes and not any(n.type == "output" for n in graph.nodes.values()):
         message = "there is no output node, so the run's final output is null"

@@ -11,6 +11,9 @@ from typing import Any
 
 import httpx
 
+from shared.tenancy import Tenant
+from tests.shared.tasks.asking import a_task
+
 Maker = Callable[[httpx.Client], str]
 # Parameters that name nothing of a tenant's: the same for all of them.
 SHARED = {"type_name"}
@@ -48,3 +51,8 @@ def _user_type(client: httpx.Client) -> str:
 @sample("api_key_id")
 def _api_key(client: httpx.Client) -> str:
     return str(made(client.post("/api-keys", json={"name": "Sample", "role": "viewer"}))["id"])
+
+
+@sample("task_id")
+def _task(client: httpx.Client) -> str:
+    return a_task(Tenant(made(client.get("/tenants/current"))["id"]))

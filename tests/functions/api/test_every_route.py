@@ -86,16 +86,17 @@ def test_another_tenants_things_are_not_found(api_client, other_client, route):
     assert api_client.request("GET", url).status_code in (200, 405)
 
 
+NO_IDS = ["%00", "a%00b", "x" * 201, "%23", "a%0A", "..%2F..", "nothing", "%F0%9F%A6%8A", "%ED%A0%80"]
+
+
 @pytest.mark.parametrize("route", WITH_PARAMETERS, ids=_named)
-@pytest.mark.parametrize(
-    "bad", ["%00", "a%00b", "x" * 201, "%23", "a%0A", "..%2F..", "nothing", "%F0%9F%A6%8A", "%ED%A0%80"]
-)
-def test_ids_that_are_none_are_not_found(api_client, route, bad):
+def test_ids_that_are_none_are_not_found(api_client, route):
     method, path = route
-    url = _filled(path, dict.fromkeys(_parameters(path), bad))
-    answer = api_client.request(method, url, json=_smallest_body(method, path))
-    assert answer.status_code == 404, answer.text
-    assert answer.headers["content-type"] == "application/problem+json"
+    for bad in NO_IDS:
+        url = _filled(path, dict.fromkeys(_parameters(path), bad))
+        answer = api_client.request(method, url, json=_smallest_body(method, path))
+        assert answer.status_code == 404, (bad, answer.text)
+        assert answer.headers["content-type"] == "application/problem+json"
 
 
 def _resolved(schema: dict) -> dict:

@@ -186,7 +186,7 @@ BAD_BODIES = [
     ("POST", "/auth/token", {"email": "a@acme.example", "password": "x" * 257}, "password"),
     ("POST", "/auth/token", {"email": "a@acme.example", "password": "x", "new_password": "y"}, "new_password"),
     ("POST", "/auth/refresh", {"refresh_token": ""}, "refresh_token"),
-    ("POST", "/auth/refresh", {"refresh_token": "x" * 4097}, "refresh_token"),
+    *(("POST", "/auth/refresh", {"refresh_token": token}, "refresh_token") for token in ("x" * 4097, "\u00fc", "\x00")),
 ]
 
 
@@ -199,8 +199,3 @@ def test_bad_bodies_get_a_problem_that_names_the_field(api_client, public_client
     assert answer.status_code == 422, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     assert field in [e["path"] for e in answer.json()["errors"]]
-
-
-@pytest.mark.parametrize("token", ["x", "a.b.c", "\u00fc", "\x00"])
-def test_a_refresh_token_that_is_none(public_client, token):
-    assert public_client.post("/auth/refresh", json={"refresh_token": token}).status_code == 401

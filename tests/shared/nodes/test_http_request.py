@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from shared.nodes.base import NodeError
+from shared.nodes.base import Effect, NodeError
 from shared.nodes.external import _exchange
 from shared.nodes.registry import get
 from tests.shared.nodes.calls import Outside, call, execute, problems
@@ -256,7 +256,9 @@ def test_connections_stay_warm_between_calls_and_cookies_do_not() -> None:
     async def three(server: Server) -> None:
         for _ in range(3):
             made = call("http_request", {}, {"url": server.url}, world=world(server))
-            await get("http_request").execute(made)  # type: ignore[attr-defined]
+            node_type = get("http_request")
+            assert isinstance(node_type, Effect)
+            await node_type.execute(made)
 
     with serving([Reply(b"ok", 200, {"Set-Cookie": "who=tenant-a"})]) as server:
         asyncio.run(three(server))

@@ -51,3 +51,5 @@ def test_signature_fields_need_a_signature() -> None:
     assert problems("http_webhook", {"auth": "hmac", "preset": "stripe", "tolerance_seconds": 60}) == []
     assert problems("http_webhook", {"auth": "bearer", "preset": "github"}) == ["config.preset"]
     assert problems("http_webhook", {"auth": "hmac", "preset": "github", "header": "X"}) == ["config.header"]
+    drawn = {"auth": "none", "preset": "generic", "header": "X-Signature", "prefix": "", "tolerance_seconds": 300}
+    assert problems("http_webhook", drawn) == []  # a form that sends its defaults

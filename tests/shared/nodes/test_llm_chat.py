@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
 import pytest
 
-from shared.nodes.base import Call, NodeError
+from shared.nodes.base import Call, Effect, NodeError
+from shared.nodes.registry import get
 from tests.shared.nodes.calls import Outside, call, problems, run
 from tests.shared.nodes.http_server import Asked, Reply, Server, serving
 
@@ -285,6 +287,18 @@ def test_the_node_ends_when_its_time_is_over() -> None:
         started = time.monotonic()
         assert failure(server, timeout_seconds=0.3).error == "Timeout"
     assert time.monotonic() - started < 10
+
+
+def test_connections_stay_warm_between_calls() -> None:
+    async def three(server: Server) -> None:
+        node_type = get("llm_chat")
+        assert isinstance(node_type, Effect)
+        for _ in range(3):
+            await node_type.execute(made(server))
+
+    with serving([says("x")]) as server:
+        asyncio.run(three(server))
+    assert (len(server.asked), server.connections) == (3, 1)
 
 
 def test_nobody_listening() -> None:

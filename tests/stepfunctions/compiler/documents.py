@@ -26,4 +26,6 @@ def document(nodes: list[dict[str, Any]], wires: str = "", **fields: Any) -> Doc
                 "target_port": target[1],
             }
         )
-    return Document.model_validate({"id": "wf_test", "name": "Test", "nodes": nodes, "connections": connections, **fields})
+    return Document.model_validate(
+        {"id": "wf_test", "name": "Test", "nodes": nodes, "connections": connections, **fields}
+    )

@@ -51,7 +51,7 @@ def test_every_element_once_and_no_order_lost(before: list[int]):
 def series_parallel(draw: st.DrawFn) -> list[int]:
     """An order built of series and parallel parts, its elements renumbered."""
     seed = draw(st.integers(0, 10**6))
-    rng = random.Random(seed)  # noqa: S311 - a test's dice
+    rng = random.Random(seed)
 
     def build(size: int) -> tuple[int, set[tuple[int, int]]]:
         if size == 1:

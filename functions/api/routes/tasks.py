@@ -1,0 +1,80 @@
+"""The inbox: what runs ask people."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from functions.api.deps import Paged, require
+from functions.api.schemas.pages import PageOf
+from functions.api.schemas.tasks import TaskAnswerIn, TaskAnswerOut, TaskOut, TaskReassign, TaskSummary
+from shared.tasks.model import TaskStatus
+from shared.tasks.service import TaskService
+from shared.tenancy import Principal
+
+router = APIRouter(prefix="/tasks", tags=["tasks"])
+Reader = Annotated[Principal, require("operator", "tasks:read")]
+Writer = Annotated[Principal, require("operator", "tasks:write")]
+Filter = Annotated[str | None, Query(min_length=1, max_length=1000)]
+
+
+@router.get("")
+def list_all(
+    who: Reader,
+    page: Paged,
+    status: TaskStatus | None = None,
+    assignee: Filter = None,
+    workflow_id: Filter = None,
+    execution_id: Filter = None,
+) -> PageOf[TaskSummary]:
+    """Tasks, newest first. `assignee` is an entry of a task's assignees, or `me`: what the caller may take on."""
+    found = TaskService(who.tenant).page(
+        who,
+        page.cursor,
+        page.limit,
+        status=status,
+        assignee=assignee,
+        workflow_id=workflow_id,
+        execution_id=execution_id,
+    )
+    return PageOf[TaskSummary].model_validate(found)
+
+
+@router.get("/{task_id}")
+def get(task_id: str, who: Reader) -> TaskOut:
+    """One task, with what it shows and what was answered."""
+    return _whole(TaskService(who.tenant), task_id)
+
+
+@router.post("/{task_id}/complete")
+def complete(task_id: str, body: TaskAnswerIn, who: Writer) -> TaskOut:
+    """Answer a task; its run goes on. Its assignees may, and admins. A second answer is refused (409)."""
+    service = TaskService(who.tenant)
+    service.complete(who, task_id, body.decision, body.data, body.comment)
+    return _whole(service, task_id)
+
+
+@router.post("/{task_id}/claim")
+def claim(task_id: str, who: Writer) -> TaskSummary:
+    """Take a task, so that nobody else answers it. Doing it twice is no error."""
+    return TaskSummary.model_validate(TaskService(who.tenant).claim(who, task_id))
+
+
+@router.post("/{task_id}/unclaim")
+def unclaim(task_id: str, who: Writer) -> TaskSummary:
+    """Give a task back; admins may do so for others."""
+    return TaskSummary.model_validate(TaskService(who.tenant).unclaim(who, task_id))
+
+
+@router.post("/{task_id}/reassign")
+def reassign(task_id: str, body: TaskReassign, who: Writer) -> TaskSummary:
+    """Put a task before others; a claim ends."""
+    return TaskSummary.model_validate(TaskService(who.tenant).reassign(who, task_id, tuple(body.assignees)))
+
+
+def _whole(service: TaskService, task_id: str) -> TaskOut:
+    task, shown, answer = service.get(task_id)
+    summary = TaskSummary.model_validate(task).model_dump()
+    response = None if answer is None else TaskAnswerOut.model_validate(answer)
+    return TaskOut(**summary, instructions=shown.instructions, form=shown.form, data=shown.data, response=response)

@@ -1,0 +1,259 @@
+"""The inbox: questions that runs ask people, and what becomes of the answers.
+
+An answer is kept first; only then is the waiting state machine told to go on, and should that fail, the sweeper tells
+it again. Task tokens are sealed, belong to one task, leave this module only towards Step Functions, and are forgotten
+once used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, NoReturn
+
+from shared.aws import kms, states
+from shared.clock import now_ms
+from shared.errors import Conflict, Forbidden, Invalid, NotFound, Problem
+from shared.log import logger
+from shared.nodes.base import Asked
+from shared.nodes.json_schemas import faults
+from shared.runs.store import RunStore
+from shared.store.pages import Listing
+from shared.store.table import TenantTable
+from shared.tasks import access
+from shared.tasks.model import DECISIONS, Answer, Shown, Task
+from shared.tasks.store import TaskStore
+from shared.tenancy import Principal, Tenant
+from shared.workflows.store import WorkflowStore
+
+_CLOSED: Final = {
+    "completed": ("already_answered", "has been answered already"),
+    "lapsed": ("task_lapsed", "was not answered in time"),
+    "cancelled": ("task_cancelled", "was withdrawn; its run is over"),
+}
+
+
+class TaskService:
+    """One tenant's inbox."""
+
+    def __init__(self, tenant: Tenant) -> None:
+        self._tenant = tenant
+        self._table = TenantTable(tenant)
+        self._tasks = TaskStore(self._table)
+        self._runs = RunStore(self._table)
+
+    # --- for the engine --------------------------------------------------------------------------------------------
+
+    def desk(self, execution_id: str) -> Desk:
+        """The inbox as one run's engine sees it."""
+        return Desk(self, execution_id)
+
+    def open(self, execution_id: str, task_id: str, node_id: str, asked: Asked, token: str) -> bool:
+        """See `stepfunctions.engine.waits.TaskDesk.open`."""
+        now = now_ms()
+        due_at = now + asked.timeout_seconds * 1000
+        sealed = kms.encrypt(self._tenant, token.encode(), execution=execution_id, task=task_id)
+        if self._tasks.find(task_id) is not None:
+            return self._tasks.renew(task_id, sealed, due_at)
+        run = self._runs.get(execution_id)
+        workflow_name, node_name = self._labels(run.workflow_id, node_id)
+        task = Task(
+            id=task_id,
+            execution_id=execution_id,
+            workflow_id=run.workflow_id,
+            workflow_name=workflow_name,
+            node_id=node_id,
+            node_name=node_name,
+            title=asked.title,
+            assignees=asked.assignees,
+            status="open",
+            created_at=now,
+            due_at=due_at,
+        )
+        form = None if asked.form is None else dict(asked.form)
+        if not self._tasks.create(task, Shown(asked.instructions, form, asked.data), sealed):
+            return self._tasks.renew(task_id, sealed, due_at)
+        # Looked at after the task is there: whoever ends a run ends it first and withdraws its tasks second.
+        if self._runs.get(execution_id).ended:
+            self._tasks.close(task, "cancelled")
+            return False
+        return True
+
+    def settle(self, task_id: str) -> Mapping[str, Any] | None:
+        """See `stepfunctions.engine.waits.TaskDesk.settle`."""
+        kept = self._tasks.find(task_id)
+        if kept is not None and self._tasks.close(kept.task, "lapsed"):
+            return None
+        kept = self._tasks.find(task_id)  # answered, perhaps just now
+        answer = self._tasks.answer(kept) if kept is not None else None
+        return None if answer is None else answer.as_dict()
+
+    def withdraw(self, execution_id: str) -> None:
+        """Close the open tasks of a run that is over."""
+        for task in self.open_tasks(execution_id):
+            self._tasks.close(task, "cancelled")
+
+    # --- for people ------------------------------------------------------------------------------------------------
+
+    def page(
+        self,
+        who: Principal,
+        cursor: str | None,
+        limit: int,
+        *,
+        status: str | None = None,
+        assignee: str | None = None,
+        workflow_id: str | None = None,
+        execution_id: str | None = None,
+    ) -> Listing[Task]:
+        """Tasks, newest first. `assignee` is an entry of a task's assignees, or `me`: what the caller may take on."""
+        names = access.names_of(who) if assignee == "me" else frozenset({(assignee or "").casefold()})
+
+        def wanted(task: Task) -> bool:
+            if assignee == "me":
+                mine = task.claimed_by == who.id or (task.claimed_by is None and access.meant(task, names))
+            else:
+                mine = assignee is None or any(a.casefold() in names for a in task.assignees)
+            return mine and workflow_id in (None, task.workflow_id) and execution_id in (None, task.execution_id)
+
+        listing = "\n".join(["tasks", *(f or "" for f in (status, assignee, workflow_id, execution_id))])
+        return self._tasks.page(status, listing, cursor, limit, wanted)
+
+    def open_tasks(self, execution_id: str) -> list[Task]:
+        """The tasks that a run is waiting for, in the order in which it asked."""
+        ids = [task_id for task_id, status in self._tasks.of_run(execution_id) if status == "open"]
+        return [kept.task for kept in map(self._tasks.find, ids) if kept is not None and kept.task.status == "open"]
+
+    def get(self, task_id: str) -> tuple[Task, Shown, Answer | None]:
+        """A task with what it shows and what was answered. Raises NotFound."""
+        kept = self._tasks.get(task_id)
+        return kept.task, self._tasks.shown(kept), self._tasks.answer(kept)
+
+    def claim(self, who: Principal, task_id: str) -> Task:
+        """Take a task, so that nobody else answers it. Raises NotFound, Forbidden, Conflict."""
+        access.check(self._tasks.get(task_id).task, who)
+        return self._tasks.claim(task_id, who.id) or self._refuse(task_id)
+
+    def unclaim(self, who: Principal, task_id: str) -> Task:
+        """Give a task back; admins may do so for others. Raises NotFound, Forbidden, Conflict."""
+        task = self._tasks.get(task_id).task
+        if task.status == "open" and task.claimed_by is None:
+            return task
+        if task.claimed_by not in (None, who.id) and not access.is_admin(who):
+            raise Forbidden(f"task {task_id} is claimed by somebody else", code="not_claimant")
+        return self._tasks.unclaim(task_id, task.claimed_by or "") or self._refuse(task_id)
+
+    def reassign(self, who: Principal, task_id: str, assignees: tuple[str, ...]) -> Task:
+        """Put a task before others, and end a claim. Raises NotFound, Forbidden, Conflict."""
+        access.check(self._tasks.get(task_id).task, who)
+        return self._tasks.reassign(task_id, tuple(dict.fromkeys(assignees))) or self._refuse(task_id)
+
+    def complete(
+        self,
+        who: Principal,
+        task_id: str,
+        decision: str,
+        data: Mapping[str, Any] | None = None,
+        comment: str | None = None,
+    ) -> Task:
+        """Answer a task; its run goes on. `decision` is one of `DECISIONS`.
+
+        Raises NotFound, Forbidden, Invalid (naming the field), and Conflict when it is closed or somebody else's.
+        """
+        kept = self._tasks.get(task_id)
+        access.check(kept.task, who)
+        if self._out_of_time(kept.task):
+            self._refuse(task_id)
+        form = self._tasks.shown(kept).form
+        if form is not None:
+            _check_form(form, {} if data is None else data)
+        answer = Answer(DECISIONS[decision], data, comment, who.id, now_ms())
+        if not self._tasks.complete(kept.task, answer):
+            self._refuse(task_id)
+        self.deliver(task_id)
+        return self._tasks.get(task_id).task
+
+    # --- delivering ------------------------------------------------------------------------------------------------
+
+    def deliver(self, task_id: str) -> bool:
+        """Let the run of an answered task go on, if it has not been told yet. False: the sweeper has to try again."""
+        kept = self._tasks.get(task_id)
+        if kept.task.status != "completed" or kept.token is None:
+            return True
+        try:
+            token = kms.decrypt(self._tenant, kept.token, execution=kept.task.execution_id, task=task_id)
+            states.send_success(token.decode())
+            self._tasks.sent(task_id)
+        except Exception as error:  # whatever it is: the answer is kept, and is not to be reported as lost
+            logger("tasks").warning("not_delivered", task_id=task_id, error=type(error).__name__)
+            return False
+        return True
+
+    def tidy(self, task_id: str, again_ms: int) -> None:
+        """What the sweeper does with a task that is due; `again_ms` is when it should look again if it has to."""
+        kept = self._tasks.find(task_id)
+        if kept is None:
+            return
+        if kept.task.status == "completed":
+            done = self.deliver(task_id)
+        else:
+            done = self._run_over(kept.task) and self._tasks.close(kept.task, "cancelled")
+        if not done:
+            self._tasks.look_again(task_id, again_ms)
+
+    # ---------------------------------------------------------------------------------------------------------------
+
+    def _out_of_time(self, task: Task) -> bool:
+        if task.status != "open":
+            return True
+        if self._run_over(task):
+            self._tasks.close(task, "cancelled")
+            return True
+        return task.due_at <= now_ms()
+
+    def _run_over(self, task: Task) -> bool:
+        try:
+            return self._runs.get(task.execution_id).ended
+        except NotFound:
+            return True
+
+    def _refuse(self, task_id: str) -> NoReturn:
+        """Say why a task cannot be changed. Raises Conflict."""
+        task = self._tasks.get(task_id).task
+        if task.status == "open" and task.due_at > now_ms():
+            raise Conflict(f"task {task_id} is claimed by somebody else", code="claimed")
+        code, words = _CLOSED[task.status if task.status != "open" else "lapsed"]
+        raise Conflict(f"task {task_id} {words}", code=code)
+
+    def _labels(self, workflow_id: str, node_id: str) -> tuple[str, str]:
+        """What people call the workflow and the node, as its draft has it now."""
+        try:
+            workflow, document = WorkflowStore(self._table).get_with_document(workflow_id)
+        except NotFound:
+            return workflow_id, node_id
+        names = (n.get("name") for n in document.get("nodes", []) if n["id"] == node_id)
+        return workflow.name, next(names, None) or node_id
+
+
+class Desk:
+    """One run's view of the inbox: `stepfunctions.engine.waits.TaskDesk`."""
+
+    def __init__(self, service: TaskService, execution_id: str) -> None:
+        self._service = service
+        self._execution = execution_id
+
+    def open(self, task_id: str, node_id: str, asked: Asked, token: str) -> bool:
+        """Put a task into the inbox, or give an open one its new token; False if it is closed already."""
+        return self._service.open(self._execution, task_id, node_id, asked, token)
+
+    def settle(self, task_id: str) -> Mapping[str, Any] | None:
+        """The answer to a task; None, and the task closed, if nobody answered in time."""
+        return self._service.settle(task_id)
+
+
+def _check_form(form: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+    found = faults(data, form)
+    if found:
+        # A fault is `$.place: rule`; the body calls that place `data.place`.
+        problems = [Problem("form", fault, "data" + fault.split(": ", 1)[0].removeprefix("$")) for fault in found]
+        detail = "; ".join(f"{p.path}: {p.message.split(': ', 1)[1]}" for p in problems[:3])
+        raise Invalid(f"the answer does not fit the form: {detail}", errors=problems)

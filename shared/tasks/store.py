@@ -1,0 +1,219 @@
+"""Tasks in the table. What may be large (the question, the answer) lies in S3 when it is, named by its hash.
+
+Beside the task, in its run's partition, lies a mark with its status: by it a run's tasks are found, and live events
+of tasks come in the order of the run's other events.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Final
+
+from shared.aws.s3 import TenantObjects
+from shared.clock import iso, now_ms
+from shared.errors import NotFound
+from shared.settings import settings
+from shared.store.keys import Key, sweep_shard
+from shared.store.pages import Listing, listing_of
+from shared.store.table import Attr, Change, ConditionFailed, Item, Page, TenantTable, Write
+from shared.tasks.model import Answer, Shown, Task, TaskStatus
+
+_INLINE_BYTES: Final = 32_768
+_GRACE_MS: Final = 300_000  # after a task's time: its state machine should have noticed
+_SEND_AGAIN_MS: Final = 60_000
+_FIELDS: Final = tuple(f.name for f in fields(Task))
+_open: Final = Attr("status").eq("open")
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A task with what the API never shows: the sealed token, and where question and answer lie."""
+
+    task: Task
+    token: bytes | None
+    shown: Mapping[str, Any]
+    answer: Mapping[str, Any] | None
+
+
+class TaskStore:
+    """One tenant's tasks."""
+
+    def __init__(self, table: TenantTable) -> None:
+        self._table = table
+        self._keys = table.keys
+
+    # --- reading ---------------------------------------------------------------------------------------------------
+
+    def find(self, task_id: str) -> Kept | None:
+        """The task as it is now, or None."""
+        item = self._table.get(self._key(task_id), consistent=True)
+        return _kept(item) if item else None
+
+    def get(self, task_id: str) -> Kept:
+        """The task as it is now. Raises NotFound."""
+        found = self.find(task_id)
+        if found is None:
+            raise NotFound(f"there is no task {task_id}")
+        return found
+
+    def shown(self, kept: Kept) -> Shown:
+        """What the task shows. Raises LookupError if it is gone from S3."""
+        return Shown(**self._read(kept.shown))
+
+    def answer(self, kept: Kept) -> Answer | None:
+        """What was answered, if it was. Raises LookupError as `shown`."""
+        return None if kept.answer is None else Answer(**self._read(kept.answer))
+
+    def of_run(self, execution_id: str) -> list[tuple[str, TaskStatus]]:
+        """`(id, status)` of a run's tasks."""
+        mark = self._keys.task_of_run(execution_id)
+        found = self._table.query_all(mark.pk, prefix=mark.sk, consistent=True)
+        return [(i["task_id"], i["status"]) for i in found]
+
+    def page(self, status: str | None, listing: str, cursor: str | None, limit: int, keep: Any) -> Listing[Task]:
+        """Tasks that `keep(task)` accepts, newest first. `listing` names the filters, for the cursor."""
+
+        def fetch(start: dict[str, str] | None, n: int) -> Page:
+            where = {"index": "GSI1"} if status else {}
+            pk = self._keys.tasks_with(status) if status else self._keys.tasks()
+            return self._table.query(pk, forward=False, start=start, limit=n, attributes=_FIELDS, **where)
+
+        return listing_of(
+            self._table.tenant, listing, cursor, limit, fetch, _task, keep=lambda item: bool(keep(_task(item)))
+        )
+
+    # --- writing ---------------------------------------------------------------------------------------------------
+
+    def create(self, task: Task, shown: Shown, token: bytes) -> bool:
+        """Write a new task and its mark; False if it is there already."""
+        item = {
+            **_to_item(task),
+            **self._status_keys(task.id, task.status),
+            "shown": self._write(shown.as_dict()),
+            "token": token,
+            "GSI2PK": sweep_shard(task.id),
+            "GSI2SK": iso(task.due_at + _GRACE_MS),
+        }
+        mark = {"task_id": task.id, "node_id": task.node_id, "title": task.title, "status": task.status}
+        key, mark_key = self._key(task.id), self._keys.task_of_run(task.execution_id, task.id)
+        new = Attr("PK").not_exists()
+        writes = [
+            Write("Put", (key.pk, key.sk), item, condition=new),
+            Write("Put", (mark_key.pk, mark_key.sk), mark),
+        ]
+        return self._transact(writes)
+
+    def renew(self, task_id: str, token: bytes, due_at: int) -> bool:
+        """Another token for an open task; False if it is closed."""
+        values = {"token": token, "due_at": due_at, "GSI2SK": iso(due_at + _GRACE_MS)}
+        return self._change(task_id, Change(set=values), _open) is not None
+
+    def complete(self, task: Task, answer: Answer) -> bool:
+        """Keep an answer; False if the task is closed, or somebody else has claimed it meanwhile."""
+        values = {
+            "decision": answer.decision,
+            "completed_by": answer.completed_by,
+            "completed_at": answer.completed_at,
+            "answer": self._write(answer.as_dict()),
+            # Until the token is used, the sweeper sees to it.
+            "GSI2SK": iso(now_ms() + _SEND_AGAIN_MS),
+        }
+        mine = Attr("claimed_by").not_exists() | Attr("claimed_by").eq(answer.completed_by)
+        return self._close(task, "completed", Change(set=values), _open & mine)
+
+    def close(self, task: Task, status: TaskStatus) -> bool:
+        """End a task unanswered (`lapsed`, `cancelled`); False if it is closed already."""
+        change = Change(set={"completed_at": now_ms()}, remove=["token", "GSI2PK", "GSI2SK"])
+        return self._close(task, status, change, _open)
+
+    def sent(self, task_id: str) -> None:
+        """The token was used: forget it."""
+        self._change(task_id, Change(remove=["token", "GSI2PK", "GSI2SK"]), Attr("status").eq("completed"))
+
+    def look_again(self, task_id: str, at_ms: int) -> None:
+        """When the sweeper should look at the task next."""
+        self._change(task_id, Change(set={"GSI2SK": iso(at_ms)}), Attr("GSI2SK").exists())
+
+    def claim(self, task_id: str, who: str) -> Task | None:
+        """Take an open task that nobody else has taken; None otherwise."""
+        free = Attr("claimed_by").not_exists() | Attr("claimed_by").eq(who)
+        return self._change(task_id, Change(set={"claimed_by": who, "claimed_at": now_ms()}), _open & free)
+
+    def unclaim(self, task_id: str, held_by: str) -> Task | None:
+        """Give back what `held_by` has taken; None if it is closed or held by somebody else."""
+        change = Change(remove=["claimed_by", "claimed_at"])
+        return self._change(task_id, change, _open & Attr("claimed_by").eq(held_by))
+
+    def reassign(self, task_id: str, assignees: tuple[str, ...]) -> Task | None:
+        """Put an open task before others; None if it is closed."""
+        change = Change(set={"assignees": list(assignees)}, remove=["claimed_by", "claimed_at"])
+        return self._change(task_id, change, _open)
+
+    # ---------------------------------------------------------------------------------------------------------------
+
+    def _key(self, task_id: str) -> Key:
+        return Key(self._keys.tasks(), task_id)
+
+    def _status_keys(self, task_id: str, status: str) -> Item:
+        return {"GSI1PK": self._keys.tasks_with(status), "GSI1SK": task_id}
+
+    def _change(self, task_id: str, change: Change, condition: Any) -> Task | None:
+        try:
+            return _task(self._table.update(self._key(task_id), change, condition))
+        except ConditionFailed:
+            return None
+
+    def _close(self, task: Task, status: TaskStatus, change: Change, condition: Any) -> bool:
+        values = {**change.set, "status": status, **self._status_keys(task.id, status)}
+        key, mark_key = self._key(task.id), self._keys.task_of_run(task.execution_id, task.id)
+        mark = {"task_id": task.id, "node_id": task.node_id, "title": task.title, "status": status}
+        mark |= {k: values[k] for k in ("decision", "completed_by", "completed_at") if k in values}
+        writes = [
+            Write("Update", (key.pk, key.sk), change=Change(set=values, remove=change.remove), condition=condition),
+            Write("Put", (mark_key.pk, mark_key.sk), mark),
+        ]
+        return self._transact(writes)
+
+    def _transact(self, writes: list[Write]) -> bool:
+        try:
+            self._table.transact(writes)
+        except ConditionFailed:
+            return False
+        return True
+
+    def _objects(self) -> TenantObjects:
+        return TenantObjects(self._table.tenant, settings().data_bucket, "payloads")
+
+    def _write(self, value: Any) -> Mapping[str, Any]:
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        body = text.encode()
+        if len(body) <= _INLINE_BYTES:
+            return {"text": text}
+        name = hashlib.sha256(body).hexdigest()
+        self._objects().put(name, body)
+        return {"object": name}
+
+    def _read(self, stored: Mapping[str, Any]) -> Any:
+        if "text" in stored:
+            return json.loads(stored["text"])
+        body = self._objects().get(stored["object"])
+        if body is None:
+            raise LookupError("a task's content is gone")
+        return json.loads(body)
+
+
+def _to_item(task: Task) -> Item:
+    values = {name: getattr(task, name) for name in _FIELDS}
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items() if v is not None}
+
+
+def _task(item: Item) -> Task:
+    values = {name: item[name] for name in _FIELDS if name in item}
+    return Task(**{**values, "assignees": tuple(item["assignees"])})
+
+
+def _kept(item: Item) -> Kept:
+    return Kept(_task(item), item.get("token"), item["shown"], item.get("answer"))

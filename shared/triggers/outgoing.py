@@ -1,0 +1,59 @@
+"""What a webhook's caller is answered, as an HTTP API takes it from a function."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from shared.errors import AppError, Problem
+from shared.problems import MEDIA_TYPE, document
+
+MAX_ANSWER: Final = 5_500_000  # bytes; Lambda gives 6 MB a call, its envelope and escaping included
+
+Reply = dict[str, Any]
+
+
+def reply(status: int, value: Any) -> Reply:
+    """A value as JSON."""
+    return _made(status, json.dumps(value, ensure_ascii=False), "application/json", {})
+
+
+def problem(
+    request_id: str,
+    status: int,
+    code: str,
+    detail: str,
+    *,
+    errors: Sequence[Problem] = (),
+    headers: Mapping[str, str] | None = None,
+    execution_id: str | None = None,
+) -> Reply:
+    """A problem document; `execution_id` names the run that it is about."""
+    body = document(status, code, detail, errors, request_id)
+    if execution_id is not None:
+        body["execution_id"] = execution_id
+    return _made(status, json.dumps(body, ensure_ascii=False), MEDIA_TYPE, headers or {})
+
+
+def of_error(request_id: str, error: AppError) -> Reply:
+    """The answer for an AppError; one that says when to try again (`retry_after`, seconds) gets Retry-After."""
+    headers: dict[str, str] = dict(getattr(error, "headers", {}))
+    retry_after = getattr(error, "retry_after", 1 if error.status == 503 else None)
+    if retry_after is not None:
+        headers["Retry-After"] = str(retry_after)
+    return problem(request_id, error.status, error.code, error.detail, errors=error.errors, headers=headers)
+
+
+def size_of(made: Reply) -> int:
+    """Bytes of its body as Lambda counts them: escaped, inside a JSON string."""
+    return len(json.dumps(made["body"]))
+
+
+def _made(status: int, body: str, media_type: str, headers: Mapping[str, str]) -> Reply:
+    return {
+        "statusCode": status,
+        "headers": {"Content-Type": media_type, "Cache-Control": "no-store", **headers},
+        "body": body,
+        "isBase64Encoded": False,
+    }

@@ -1,0 +1,48 @@
+"""A workflow as it is stored: what is known of it beside its document, and its published versions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Workflow:
+    """A workflow without its document. Times are milliseconds since the epoch.
+
+    `revision` counts the saves of the draft and is its ETag; publishing does not change it. `published` is what starting
+    the published version takes and `compiled` the same for the draft at this revision, if somebody has needed it already
+    (both as `stepfunctions.published.Published` writes them).
+    """
+
+    id: str
+    name: str
+    description: str
+    category: str | None
+    tags: tuple[str, ...]
+    revision: int
+    created_at: int
+    updated_at: int
+    created_by: str
+    latest_version: int = 0
+    published_version: int | None = None
+    published: Mapping[str, Any] | None = None
+    compiled: Mapping[str, Any] | None = None
+
+    @property
+    def is_active(self) -> bool:
+        """Whether a version of it is published, so that its triggers start runs."""
+        return self.published_version is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A published version, without its document. `revision` is the draft's that it was made from."""
+
+    version: int
+    revision: int
+    published: Mapping[str, Any]
+    published_at: int
+    published_by: str
+    notes: str

@@ -1,0 +1,96 @@
+"""What a trigger does when its moment has come: find the version to run, see whether this was done, start."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from shared.clock import iso, now_ms
+from shared.errors import Conflict, NotFound
+from shared.ids import digest, new_id
+from shared.runs.model import Run
+from shared.store.table import Attr, ConditionFailed, TenantTable
+from shared.tenancy import Principal, Tenant
+from shared.triggers.store import TriggerStore
+from shared.workflows.store import WorkflowStore
+from stepfunctions.published import Published
+from stepfunctions.start import start
+
+_REMEMBERED_S: Final = 24 * 3600
+
+
+def published(tenant: Tenant, workflow_id: str) -> Published | None:
+    """What the published version of a workflow starts with; None if there is no such workflow, or no such version."""
+    try:
+        workflow = WorkflowStore(TenantTable(tenant)).get(workflow_id)
+    except NotFound:
+        return None
+    return None if workflow.published is None else Published.from_dict(workflow.published)
+
+
+def fire(
+    tenant: Tenant,
+    version: Published,
+    node_id: str,
+    data: Any,
+    triggered_by: Mapping[str, Any],
+    *,
+    occasion: str | None = None,
+) -> Run:
+    """Start a run at a trigger node: one for each `occasion` (a digest of what tells it apart), within 24 hours.
+
+    Whoever repeats an occasion gets its run, and starts it if the first caller died before it could.
+    Raises what `start` raises.
+    """
+    return start(
+        tenant,
+        version,
+        trigger_node=node_id,
+        trigger_data=data,
+        triggered_by=triggered_by,
+        execution_id=None if occasion is None else _execution_of(tenant, occasion),
+    )
+
+
+def _execution_of(tenant: Tenant, occasion: str) -> str:
+    """The execution id that belongs to an occasion: the first caller's."""
+    table, now_s = TenantTable(tenant), now_ms() // 1000
+    made = new_id("ex")
+    free = Attr("PK").not_exists() | Attr("ttl").lte(now_s)
+    try:
+        item = {"execution_id": made, "ttl": now_s + _REMEMBERED_S}
+        table.put(table.keys.idempotency(occasion), item, free)
+    except ConditionFailed as taken:
+        if taken.item is None:
+            raise
+        first: str = taken.item["execution_id"]
+        return first
+    return made
+
+
+def due(tenant: Tenant, schedule_id: str, instant_ms: int) -> Run | None:
+    """A schedule's moment has come: its run, the same one for the same instant. None if it is to start nothing:
+    it is paused or gone, or its node is not in the published version."""
+    try:
+        schedule = TriggerStore(TenantTable(tenant)).schedule(schedule_id)
+    except NotFound:
+        return None
+    version = published(tenant, schedule.workflow_id)
+    if schedule.state != "active" or schedule.disabled or version is None:
+        return None
+    if (schedule.node_id, "schedule") not in version.triggers:
+        return None
+    instant = iso(instant_ms)
+    by = {"kind": "schedule", "id": schedule_id, "user": None}
+    occasion = digest("schedule", schedule_id, instant)
+    return fire(tenant, version, schedule.node_id, {"timestamp": instant}, by, occasion=occasion)
+
+
+def run_now(who: Principal, schedule_id: str) -> Run:
+    """Start a schedule's run at once, whether or not it is paused. Raises NotFound; Conflict if it is not published."""
+    schedule = TriggerStore(TenantTable(who.tenant)).schedule(schedule_id)
+    version = published(who.tenant, schedule.workflow_id)
+    if version is None or (schedule.node_id, "schedule") not in version.triggers:
+        raise Conflict("the workflow is not published with this schedule", code="not_published")
+    by = {"kind": "schedule", "id": schedule_id, "user": who.user_id}
+    return fire(who.tenant, version, schedule.node_id, {"timestamp": iso(now_ms())}, by)

@@ -1,0 +1,259 @@
+"""Reading a run back: what its nodes did, with their values, from the journal and the plan.
+
+A node's inputs are not stored where a connection delivered them; they are the outputs of the nodes before it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, TypeAlias
+
+from shared.clock import iso
+from shared.errors import BadRequest, NotFound
+from shared.runs.model import NodeRecord, NodeStatus, Run, Stored
+from shared.runs.store import RunStore
+from shared.store import pages
+from shared.store.keys import journal_prefix
+from shared.store.table import TenantTable
+from shared.tenancy import Tenant
+from stepfunctions import plans
+from stepfunctions.engine.journal import records_of
+from stepfunctions.engine.payloads import Value
+from stepfunctions.plan import BoundNode, Edge, Plan
+from stepfunctions.shown import WHOLE_BYTES, Shown
+from stepfunctions.start import payload_objects
+
+Json = dict[str, Any]
+Ports: TypeAlias = Mapping[str, Stored | list[Stored]]
+_SETTLED: Final = ("completed", "failed", "skipped")
+_EVERYTHING: Final = journal_prefix("")[:2]
+
+
+def run_view(tenant: Tenant, run: Run, shown: Shown | None = None) -> Json:
+    """A run by itself, as the API shows it."""
+    shown = shown or Shown(payload_objects(tenant))
+    return {
+        "id": run.id,
+        "workflow_id": run.workflow_id,
+        "version": run.version,
+        "status": run.status,
+        "pause_reason": run.pause_reason,
+        "pause_requested": run.control == "pause",
+        "attempt": run.attempt,
+        "triggered_by": dict(run.triggered_by),
+        "trigger_node": run.trigger_node,
+        "trigger_data": shown.value(run.trigger),
+        "created_at": iso(run.created_at),
+        **_times(run.started_at, run.completed_at),
+        "final_output": None if run.final_output is None else shown.value(run.final_output),
+        "error": run.error,
+    }
+
+
+def execution_view(tenant: Tenant, execution_id: str, whole_bytes: int = WHOLE_BYTES) -> Json:
+    """A run with what each of its nodes did; nodes in loops are summed up. Raises NotFound."""
+    history = _History(tenant, execution_id, _EVERYTHING)
+    shown = Shown(payload_objects(tenant), whole_bytes)
+    view = run_view(tenant, history.run, shown)
+    inputs = {n.id: history.inputs(n, "") for n in history.plan.nodes.values() if not n.scope}
+    shown.load(_each([*inputs.values(), *(r.outputs for r in history.records.values() if not r.scope)]))
+    view["usage"] = _summed(r.usage for r in history.records.values())
+    view["node_executions"] = {
+        n.id: history.summary(n) if n.scope else history.shape(n, "", inputs[n.id], shown)
+        for n in history.plan.nodes.values()
+    }
+    return view
+
+
+def node_view(
+    tenant: Tenant, execution_id: str, node_id: str, cursor: str | None, limit: int, whole_bytes: int
+) -> Json:
+    """Every run of one node — more than one for a node in a loop — with its values. Raises NotFound, BadRequest."""
+    history = _History(tenant, execution_id, _EVERYTHING)
+    node = history.plan.nodes.get(node_id)
+    if node is None:
+        raise NotFound(f"execution {execution_id} has no node {node_id}")
+    scopes = sorted((s for n, s in history.records if n == node_id), key=_place) if node.scope else [""]
+    listing = f"node {execution_id} {node_id}"
+    first = _offset(pages.decode(tenant, listing, cursor))
+    chosen = scopes[first : first + limit]
+    inputs = [history.inputs(node, scope) for scope in chosen]
+    shown = Shown(payload_objects(tenant), whole_bytes, links=True)
+    shown.load(_each([*inputs, *(r.outputs for s in chosen if (r := history.records.get((node_id, s))))]))
+    more = first + limit < len(scopes)
+    last = {"PK": TenantTable(tenant).keys.run(execution_id).pk, "SK": str(first + limit)} if more else None
+    return {
+        "node_id": node_id,
+        "type": node.type,
+        "status": history.summary(node)["status"] if node.scope else history.status(node, ""),
+        "items": [
+            {"iteration": _place(scope), **history.shape(node, scope, given, shown)}
+            for scope, given in zip(chosen, inputs, strict=True)
+        ],
+        "next_cursor": pages.encode(tenant, listing, last),
+    }
+
+
+def events(tenant: Tenant, execution_id: str, after: str, limit: int) -> Json:
+    """What happened after the event `after`, in order: `{items, next_cursor, after}`. Raises NotFound.
+
+    `after` in the answer is where to go on asking; `next_cursor` is the same if there is more already.
+    """
+    runs = RunStore(TenantTable(tenant))
+    runs.get(execution_id, consistent=False)
+    page = runs.events(execution_id, after, limit)
+    hidden = ("PK", "SK", "ttl")
+    items = [{"sequence": i["SK"][2:], **{k: v for k, v in i.items() if k not in hidden}} for i in page.items]
+    last = items[-1]["sequence"] if items else after
+    return {"items": items, "next_cursor": last if page.last is not None else None, "after": last}
+
+
+class _History:
+    """A run, its plan and its records by node and scope."""
+
+    def __init__(self, tenant: Tenant, execution_id: str, prefix: str) -> None:
+        runs = RunStore(TenantTable(tenant))
+        self.run: Run = runs.get(execution_id)
+        self.plan: Plan = plans.load(tenant, self.run.plan)
+        self._objects = payload_objects(tenant)
+        own: dict[tuple[str, str], NodeRecord] = {}
+        packed: dict[tuple[str, str], NodeRecord] = {}
+        for item in runs.journal(execution_id, prefix):  # of packs, a later one is right: pure nodes are computed again
+            for record in records_of(item):
+                (packed if "pack" in item else own)[record.node, record.scope] = record
+        self.records = packed | own
+        self._lists: dict[tuple[str, str], list[Any]] = {}
+
+    def status(self, node: BoundNode, scope: str) -> NodeStatus:
+        """The node's status there; a run that has ended leaves nothing open."""
+        record = self.records.get((node.id, scope))
+        if not self.run.ended:
+            if record is None or (record.status == "failed" and not record.handled and not scope):
+                return "pending"  # or failed in an earlier attempt, and not yet run again
+            return record.status
+        if record is not None and record.status in _SETTLED:
+            return record.status
+        return "skipped" if record is None and self.run.status == "completed" else "cancelled"
+
+    def shape(self, node: BoundNode, scope: str, inputs: Ports, shown: Shown) -> Json:
+        """One run of a node, as the API shows it."""
+        status = self.status(node, scope)
+        record = self.records.get((node.id, scope)) if status != "pending" else None
+        record = record or NodeRecord(node.id, scope, status)
+        return {
+            "type": node.type,
+            "status": status,
+            **_times(record.started_at, record.completed_at),
+            "attempts": record.attempts,
+            "inputs": shown.ports(inputs) if record.started_at is not None else {},
+            "outputs": shown.ports(record.outputs),
+            "error": record.error,
+            "usage": record.usage,
+            "logs": record.logs,
+            "task_id": record.task,
+            "until": None if record.until is None else iso(record.until),
+        }
+
+    def summary(self, node: BoundNode) -> Json:
+        """All runs of a node in a loop, summed up: `iterations` counts them by status."""
+        found = [r for (n, _), r in self.records.items() if n == node.id]
+        counts = Counter(self.status(node, r.scope) for r in found)
+        started = [r.started_at for r in found if r.started_at is not None]
+        completed = [r.completed_at for r in found if r.completed_at is not None]
+        status = self._overall(node, counts)
+        return {
+            "type": node.type,
+            "status": status,
+            **_times(min(started, default=None), max(completed, default=None) if status != "running" else None),
+            "attempts": sum(r.attempts for r in found),
+            "inputs": {},
+            "outputs": {},
+            "error": next((r.error for r in found if r.error is not None), None),
+            "usage": _summed(r.usage for r in found),
+            "logs": [],
+            "task_id": None,
+            "until": None,
+            "iterations": {"total": len(found), **counts},
+        }
+
+    def _overall(self, node: BoundNode, counts: Mapping[NodeStatus, int]) -> NodeStatus:
+        container = self.plan.nodes[node.scope]
+        outer: NodeStatus = self.summary(container)["status"] if container.scope else self.status(container, "")
+        if outer not in (*_SETTLED, "cancelled"):
+            return "running" if counts else "pending"
+        for status in ("cancelled", "failed", "completed"):
+            if counts.get(status):  # type: ignore[call-overload]
+                return status  # type: ignore[return-value]
+        return "cancelled" if outer == "cancelled" else "skipped"
+
+    def inputs(self, node: BoundNode, scope: str) -> Ports:
+        """What the node was given there, by port: delivered by connections, or typed in."""
+        delivered: dict[str, list[Stored]] = {}
+        for edge in self.plan.incoming[node.id]:
+            value = self._delivered(edge, node.scope, scope)
+            if value is not None:
+                delivered.setdefault(edge.target_port, []).append(value)
+        record = self.records.get((node.id, scope))
+        typed_in = record.inputs if record else {}
+        return {**typed_in, **{p: vs if p in node.multiple else vs[0] for p, vs in delivered.items()}}
+
+    def _delivered(self, edge: Edge, container: str, scope: str) -> Stored | None:
+        if edge.source != container:
+            record = self.records.get((edge.source, scope))
+            return record.outputs.get(edge.source_port) if record and record.status in _SETTLED else None
+        outer, _, rest = scope.rpartition(f"{container}/")
+        index = int(rest)
+        if edge.source_port == "index":
+            return {"v": index}
+        items = self._items(container, outer.rstrip("/"))
+        return {"v": items[index]} if edge.source_port == "item" and index < len(items) else None
+
+    def _items(self, container: str, scope: str) -> list[Any]:
+        """The list that a loop went through there; an empty one if it lies no longer in S3."""
+        if (container, scope) not in self._lists:
+            stored = self.inputs(self.plan.nodes[container], scope).get("items")
+            try:
+                items = None if stored is None else Value(encoded=dict(stored), objects=self._objects).get()
+            except LookupError:
+                items = None
+            self._lists[container, scope] = items if isinstance(items, list) else []
+        return self._lists[container, scope]
+
+
+def _times(started: int | None, completed: int | None) -> Json:
+    return {
+        "started_at": None if started is None else iso(started),
+        "completed_at": None if completed is None else iso(completed),
+        "duration_ms": None if started is None or completed is None else completed - started,
+    }
+
+
+def _summed(usages: Iterable[Mapping[str, Any]]) -> Json:
+    """The numbers of all usages, added up by name."""
+    total: dict[str, Any] = {}
+    for usage in usages:
+        for name, value in usage.items():
+            if isinstance(value, (int, float)) and not isinstance(value, bool):
+                total[name] = total.get(name, 0) + value
+    return total
+
+
+def _each(ports: Iterable[Ports]) -> Iterable[Stored]:
+    for values in ports:
+        for stored in values.values():
+            yield from stored if isinstance(stored, list) else [stored]
+
+
+def _place(scope: str) -> list[int]:
+    """Which iteration a scope is, from the outermost loop inwards: `each/3/inner/0` is [3, 0]."""
+    return [int(number) for number in scope.split("/")[1::2]]
+
+
+def _offset(start: Mapping[str, str] | None) -> int:
+    if start is None:
+        return 0
+    number = start.get("SK", "")
+    if not number.isascii() or not number.isdecimal() or len(number) > 9:
+        raise BadRequest("cursor is malformed", code="bad_cursor")
+    return int(number)

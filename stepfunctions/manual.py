@@ -1,0 +1,94 @@
+"""Runs that somebody starts by hand: from the builder, or over the API."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Final
+
+from shared.clock import now_ms
+from shared.errors import Invalid, Problem
+from shared.ids import digest, new_id
+from shared.runs.model import Run
+from shared.runs.store import RunStore
+from shared.store.table import Attr, ConditionFailed, TenantTable
+from shared.tenancy import Principal, Tenant
+from stepfunctions import plans
+from stepfunctions.published import Published
+from stepfunctions.release import WhichVersion, runnable
+from stepfunctions.start import start, trigger_of
+
+_KEEP_S: Final = 24 * 3600
+_FIRST_LOOK_S: Final = 0.05
+_LAST_LOOK_S: Final = 0.5
+
+
+def execute(
+    who: Principal,
+    workflow_id: str,
+    *,
+    trigger_data: Any,
+    trigger_node: str | None,
+    version: WhichVersion,
+    wait_seconds: float,
+    mark: str | None,
+) -> Run:
+    """Start a run, and give it when it has ended or `wait_seconds` are over. One `mark` leads to one run.
+
+    Raises NotFound; Invalid (a draft with problems, an unknown trigger, data that its schema refuses).
+    """
+    published = runnable(who.tenant, workflow_id, version)
+    trigger = trigger_of(published, trigger_node)
+    _check(who.tenant, published, trigger, trigger_data)
+    run = start(
+        who.tenant,
+        published,
+        trigger_node=trigger,
+        trigger_data=trigger_data,
+        triggered_by={"kind": "manual", "id": who.id, "user": who.user_id},
+        execution_id=_id_of(who.tenant, mark) if mark else None,
+    )
+    return _awaited(RunStore(TenantTable(who.tenant)), run, wait_seconds)
+
+
+def _check(tenant: Tenant, published: Published, trigger: str | None, data: Any) -> None:
+    """Hold the data against the `input_schema` of a manual trigger. Raises Invalid."""
+    if trigger is None or dict(published.triggers)[trigger] != "manual_trigger":
+        return
+    schema = plans.load(tenant, published.plan).nodes[trigger].config.get("input_schema")
+    if schema is None:
+        return
+    # jsonschema takes long to import, and most triggers have no schema.
+    from shared.nodes.json_schemas import faults
+
+    found = faults(data, schema)
+    if found:
+        problems = [_problem(fault, trigger) for fault in found]
+        raise Invalid("trigger_data does not fit: " + "; ".join(p.message for p in problems), errors=problems)
+
+
+def _problem(fault: str, trigger: str) -> Problem:
+    """`$.order.id: must be of type "string"` as a problem at `trigger_data.order.id`."""
+    place, _, rule = fault.partition(": ")
+    path = "trigger_data" + place.removeprefix("$")
+    return Problem("bad_trigger_data", f"{path}: {rule}", path[:200], trigger)
+
+
+def _id_of(tenant: Tenant, mark: str) -> str:
+    """The run that this mark leads to. Kept before the run is made: a call that dies in between leaves it to the next."""
+    table, now = TenantTable(tenant), now_ms() // 1000
+    fresh = new_id("ex")
+    free = Attr("PK").not_exists() | Attr("ttl").lte(now)
+    try:
+        table.put(table.keys.idempotency(digest("run", mark)), {"run": fresh, "ttl": now + _KEEP_S}, free)
+    except ConditionFailed as taken:
+        return str((taken.item or {})["run"])
+    return fresh
+
+
+def _awaited(runs: RunStore, run: Run, seconds: float) -> Run:
+    end, pause = time.monotonic() + seconds, _FIRST_LOOK_S
+    while not run.ended and time.monotonic() < end:
+        time.sleep(min(pause, max(0, end - time.monotonic())))
+        pause = min(pause * 1.5, _LAST_LOOK_S)
+        run = runs.get(run.id)
+    return run
