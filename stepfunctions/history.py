@@ -7,16 +7,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import reduce
+from operator import and_
 from typing import Any, Final, TypeAlias
 
 from shared.clock import iso
-from shared.errors import BadRequest, NotFound
+from shared.errors import BadRequest, Conflict, NotFound
+from shared.ids import digest
 from shared.runs.model import NodeRecord, NodeStatus, Run, Stored
 from shared.runs.store import RunStore
 from shared.store import pages
 from shared.store.keys import journal_prefix
-from shared.store.table import TenantTable
+from shared.store.table import Attr, TenantTable
 from shared.tenancy import Tenant
+from shared.workflows.store import WorkflowStore
 from stepfunctions import plans
 from stepfunctions.engine.journal import records_of
 from stepfunctions.engine.payloads import Value
@@ -27,6 +31,7 @@ from stepfunctions.start import payload_objects
 Json = dict[str, Any]
 Ports: TypeAlias = Mapping[str, Stored | list[Stored]]
 _SETTLED: Final = ("completed", "failed", "skipped")
+_WEIGHTIEST: Final[tuple[NodeStatus, ...]] = ("cancelled", "failed", "completed")
 _EVERYTHING: Final = journal_prefix("")[:2]
 
 
@@ -34,26 +39,70 @@ def run_view(tenant: Tenant, run: Run, shown: Shown | None = None) -> Json:
     """A run by itself, as the API shows it."""
     shown = shown or Shown(payload_objects(tenant))
     return {
+        **_summary(run),
+        "pause_requested": run.control == "pause",
+        "attempt": run.attempt,
+        "trigger_data": shown.value(run.trigger),
+        "final_output": None if run.final_output is None else shown.value(run.final_output),
+    }
+
+
+def _summary(run: Run) -> Json:
+    return {
         "id": run.id,
         "workflow_id": run.workflow_id,
         "version": run.version,
         "status": run.status,
         "pause_reason": run.pause_reason,
-        "pause_requested": run.control == "pause",
-        "attempt": run.attempt,
         "triggered_by": dict(run.triggered_by),
         "trigger_node": run.trigger_node,
-        "trigger_data": shown.value(run.trigger),
         "created_at": iso(run.created_at),
         **_times(run.started_at, run.completed_at),
-        "final_output": None if run.final_output is None else shown.value(run.final_output),
         "error": run.error,
     }
 
 
+def listing(
+    tenant: Tenant,
+    workflow_id: str,
+    cursor: str | None,
+    limit: int,
+    status: str | None,
+    since: int | None,
+    before: int | None,
+) -> pages.Listing[Json]:
+    """A workflow's runs, newest first, created in [since, before) (ms since the epoch). Raises NotFound."""
+    table = TenantTable(tenant)
+    WorkflowStore(table).get(workflow_id)
+    runs = RunStore(table)
+    wanted = [Attr("created_at").gte(since or 0)]
+    if before is not None:
+        wanted.append(Attr("created_at").lt(before))
+    if status is not None:
+        wanted.append(Attr("status").eq(status))
+    condition = reduce(and_, wanted) if status or since or before is not None else None
+    return pages.listing_of(
+        tenant,
+        digest("executions", workflow_id, str(status), str(since), str(before)),
+        cursor,
+        limit,
+        lambda start, n: runs.page(workflow_id, start=start, limit=n, condition=condition),
+        lambda item: _summary(runs.shape(item)),
+    )
+
+
+def forget(tenant: Tenant, execution_id: str) -> None:
+    """Remove an ended run with its history. Raises NotFound, Conflict."""
+    runs = RunStore(TenantTable(tenant))
+    run = runs.get(execution_id)
+    if not run.ended:
+        raise Conflict(f"execution {execution_id} is {run.status}; cancel it first", code="run_not_ended")
+    runs.delete(execution_id)
+
+
 def execution_view(tenant: Tenant, execution_id: str, whole_bytes: int = WHOLE_BYTES) -> Json:
     """A run with what each of its nodes did; nodes in loops are summed up. Raises NotFound."""
-    history = _History(tenant, execution_id, _EVERYTHING)
+    history = _History(tenant, execution_id)
     shown = Shown(payload_objects(tenant), whole_bytes)
     view = run_view(tenant, history.run, shown)
     inputs = {n.id: history.inputs(n, "") for n in history.plan.nodes.values() if not n.scope}
@@ -70,7 +119,7 @@ def node_view(
     tenant: Tenant, execution_id: str, node_id: str, cursor: str | None, limit: int, whole_bytes: int
 ) -> Json:
     """Every run of one node — more than one for a node in a loop — with its values. Raises NotFound, BadRequest."""
-    history = _History(tenant, execution_id, _EVERYTHING)
+    history = _History(tenant, execution_id)
     node = history.plan.nodes.get(node_id)
     if node is None:
         raise NotFound(f"execution {execution_id} has no node {node_id}")
@@ -112,14 +161,15 @@ def events(tenant: Tenant, execution_id: str, after: str, limit: int) -> Json:
 class _History:
     """A run, its plan and its records by node and scope."""
 
-    def __init__(self, tenant: Tenant, execution_id: str, prefix: str) -> None:
+    def __init__(self, tenant: Tenant, execution_id: str) -> None:
         runs = RunStore(TenantTable(tenant))
         self.run: Run = runs.get(execution_id)
         self.plan: Plan = plans.load(tenant, self.run.plan)
         self._objects = payload_objects(tenant)
         own: dict[tuple[str, str], NodeRecord] = {}
         packed: dict[tuple[str, str], NodeRecord] = {}
-        for item in runs.journal(execution_id, prefix):  # of packs, a later one is right: pure nodes are computed again
+        # Of packs, a later one is right: pure nodes are computed again.
+        for item in runs.journal(execution_id, _EVERYTHING):
             for record in records_of(item):
                 (packed if "pack" in item else own)[record.node, record.scope] = record
         self.records = packed | own
@@ -182,9 +232,9 @@ class _History:
         outer: NodeStatus = self.summary(container)["status"] if container.scope else self.status(container, "")
         if outer not in (*_SETTLED, "cancelled"):
             return "running" if counts else "pending"
-        for status in ("cancelled", "failed", "completed"):
-            if counts.get(status):  # type: ignore[call-overload]
-                return status  # type: ignore[return-value]
+        for status in _WEIGHTIEST:
+            if counts.get(status):
+                return status
         return "cancelled" if outer == "cancelled" else "skipped"
 
     def inputs(self, node: BoundNode, scope: str) -> Ports:
@@ -214,7 +264,7 @@ class _History:
         if (container, scope) not in self._lists:
             stored = self.inputs(self.plan.nodes[container], scope).get("items")
             try:
-                items = None if stored is None else Value(encoded=dict(stored), objects=self._objects).get()
+                items = Value(encoded=stored, objects=self._objects).get() if isinstance(stored, Mapping) else None
             except LookupError:
                 items = None
             self._lists[container, scope] = items if isinstance(items, list) else []

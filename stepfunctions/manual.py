@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any, Final
 
 from shared.clock import now_ms
-from shared.errors import Invalid, Problem
+from shared.errors import Invalid, Problem, TooLarge
 from shared.ids import digest, new_id
 from shared.runs.model import Run
 from shared.runs.store import RunStore
@@ -17,6 +18,7 @@ from stepfunctions.published import Published
 from stepfunctions.release import WhichVersion, runnable
 from stepfunctions.start import start, trigger_of
 
+MAX_TRIGGER_BYTES: Final = 1_048_576
 _KEEP_S: Final = 24 * 3600
 _FIRST_LOOK_S: Final = 0.05
 _LAST_LOOK_S: Final = 0.5
@@ -34,8 +36,9 @@ def execute(
 ) -> Run:
     """Start a run, and give it when it has ended or `wait_seconds` are over. One `mark` leads to one run.
 
-    Raises NotFound; Invalid (a draft with problems, an unknown trigger, data that its schema refuses).
+    Raises NotFound; TooLarge; Invalid (a draft with problems, an unknown trigger, data that its schema refuses).
     """
+    _check_size(trigger_data)
     published = runnable(who.tenant, workflow_id, version)
     trigger = trigger_of(published, trigger_node)
     _check(who.tenant, published, trigger, trigger_data)
@@ -48,6 +51,12 @@ def execute(
         execution_id=_id_of(who.tenant, mark) if mark else None,
     )
     return _awaited(RunStore(TenantTable(who.tenant)), run, wait_seconds)
+
+
+def _check_size(data: Any) -> None:
+    size = len(json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode())
+    if size > MAX_TRIGGER_BYTES:
+        raise TooLarge(f"trigger_data has {size:,} bytes; the limit is {MAX_TRIGGER_BYTES:,}", code="trigger_too_large")
 
 
 def _check(tenant: Tenant, published: Published, trigger: str | None, data: Any) -> None:
@@ -74,7 +83,7 @@ def _problem(fault: str, trigger: str) -> Problem:
 
 
 def _id_of(tenant: Tenant, mark: str) -> str:
-    """The run that this mark leads to. Kept before the run is made: a call that dies in between leaves it to the next."""
+    """The run that this mark leads to. Kept before the run is made, so that a repeat of a call that died finds it."""
     table, now = TenantTable(tenant), now_ms() // 1000
     fresh = new_id("ex")
     free = Attr("PK").not_exists() | Attr("ttl").lte(now)

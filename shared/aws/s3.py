@@ -20,10 +20,14 @@ class TenantObjects:
         """Write an object."""
         self._client.put_object(Bucket=self._bucket, Key=self._prefix + name, Body=body)
 
-    def get(self, name: str) -> bytes | None:
-        """An object's bytes, or None if there is no such object (S3 says AccessDenied to whoever may not list)."""
+    def get(self, name: str, *, first: int | None = None) -> bytes | None:
+        """An object's bytes, or only its `first` ones; None if there is no such object.
+
+        S3 says AccessDenied to whoever may not list.
+        """
+        part = {"Range": f"bytes=0-{first - 1}"} if first else {}
         try:
-            answer = self._client.get_object(Bucket=self._bucket, Key=self._prefix + name)
+            answer = self._client.get_object(Bucket=self._bucket, Key=self._prefix + name, **part)
         except ClientError as error:
             if error.response["Error"]["Code"] in ("NoSuchKey", "404", "AccessDenied"):
                 return None

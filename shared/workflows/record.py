@@ -11,9 +11,9 @@ from typing import Any
 class Workflow:
     """A workflow without its document. Times are milliseconds since the epoch.
 
-    `revision` counts the saves of the draft and is its ETag; publishing does not change it. `published` is what starting
-    the published version takes and `compiled` the same for the draft at this revision, if somebody has needed it already
-    (both as `stepfunctions.published.Published` writes them).
+    `revision` counts the saves of the draft and is its ETag; publishing does not change it. `published` is what
+    starting the published version takes, and `compiled` the same for the draft at this revision, if somebody has
+    needed it already (both as `stepfunctions.published.Published` writes them).
     """
 
     id: str

@@ -32,9 +32,7 @@ def create(who: Principal, document: Document) -> tuple[Workflow, Json]:
     workflow_id = document.id or new_id("wf")
     stored = as_json(document, workflow_id)
     now = now_ms()
-    made = Workflow(
-        id=workflow_id, revision=1, created_at=now, updated_at=now, created_by=who.id, **described(stored)
-    )
+    made = Workflow(id=workflow_id, revision=1, created_at=now, updated_at=now, created_by=who.id, **described(stored))
     _store(who).create(made, stored)
     return made, stored
 

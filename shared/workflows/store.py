@@ -78,7 +78,7 @@ class WorkflowStore:
         )
 
     def save(self, before: Workflow, document: Json, at: int) -> Workflow:
-        """Write the draft of a workflow that is still at the revision of `before`. Raises NotFound, PreconditionFailed."""
+        """Write the draft of a workflow that is still at `before.revision`. Raises NotFound, PreconditionFailed."""
         after = replace(before, **described(document), updated_at=at, revision=before.revision + 1, compiled=None)
         changed = {name: _fields(after)[name] for name in (*described(document), "updated_at", "revision")}
         packed = self._packed(document)
@@ -146,9 +146,7 @@ class WorkflowStore:
             f"versions {workflow.id}",
             cursor,
             limit,
-            lambda start, n: self._table.query(
-                pk, prefix="V#", start=start, limit=n, forward=False, attributes=wanted
-            ),
+            lambda start, n: self._table.query(pk, prefix="V#", start=start, limit=n, forward=False, attributes=wanted),
             _version,
             lambda item: bool(item["version"] <= workflow.latest_version),
         )
@@ -233,4 +231,11 @@ def _workflow(item: Item) -> Workflow:
 
 
 def _version(item: Item) -> Version:
-    return Version(**{**{n: item[n] for n in Version.__slots__}, "published": json.loads(item["published"])})
+    return Version(
+        version=item["version"],
+        revision=item["revision"],
+        published=json.loads(item["published"]),
+        published_at=item["published_at"],
+        published_by=item["published_by"],
+        notes=item["notes"],
+    )

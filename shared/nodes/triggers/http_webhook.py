@@ -18,7 +18,7 @@ class HttpWebhook(Trigger):
     display_name = "Webhook"
     description = "Starts the workflow when an HTTP request reaches its public address."
     outputs = {
-        "body": Port("any", description="The parsed JSON or form body, or the text of any other."),
+        "body": Port("any", description="The value of a JSON body, a form's fields, a text; any other in base64."),
         "headers": Port("object", description="The request's headers, with names in lower case."),
         "query": Port("object", description="The query parameters."),
         "method": Port("string", description="The request's method."),

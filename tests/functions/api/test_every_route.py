@@ -9,7 +9,7 @@ import pytest
 from fastapi import FastAPI
 
 from functions.api.app import PREFIX, Nouns, build
-from tests.functions.api.samples import SAMPLES, SHARED
+from tests.functions.api.samples import BODIES, SAMPLES, SHARED
 
 # Routes that need no credentials. Adding one is a decision about security.
 PUBLIC = {
@@ -95,7 +95,10 @@ def test_ids_that_are_none_are_not_found(api_client, route):
     for bad in NO_IDS:
         url = _filled(path, dict.fromkeys(_parameters(path), bad))
         answer = api_client.request(method, url, json=_smallest_body(method, path))
-        assert answer.status_code == 404, (bad, answer.text)
+        if answer.status_code == 422:  # a number in the path, such as a version
+            assert all(e["path"].startswith("path.") for e in answer.json()["errors"]), (bad, answer.text)
+        else:
+            assert answer.status_code == 404, (bad, answer.text)
         assert answer.headers["content-type"] == "application/problem+json"
 
 
@@ -119,16 +122,16 @@ def _smallest(schema: dict):
     if kind == "object":
         properties = schema.get("properties", {})
         return {name: _smallest(properties[name]) for name in schema.get("required", [])}
-    return {
-        "string": "x" * max(1, schema.get("minLength", 1)),
-        "integer": 1,
-        "number": 1,
-        "boolean": True,
-        "array": [],
-    }.get(kind, {})
+    if kind == "array":
+        return [_smallest(schema["items"])] * schema.get("minItems", 0)
+    return {"string": "x" * max(1, schema.get("minLength", 1)), "integer": 1, "number": 1, "boolean": True}.get(
+        kind, {}
+    )
 
 
 def _smallest_body(method: str, path: str):
+    if (method, path) in BODIES:
+        return BODIES[method, path]
     body = DOCUMENT["paths"][path][method.lower()].get("requestBody")
     return _smallest(body["content"]["application/json"]["schema"]) if body else None
 

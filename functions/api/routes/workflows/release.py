@@ -45,9 +45,7 @@ def validate(workflow_id: str, who: Reader) -> ValidationOut:
 
 
 @router.post("/{workflow_id}/publish", response_model=PublishedOut)
-def publish(
-    workflow_id: str, who: Writer, once: Once, known: IfMatch, body: PublishIn | None = None
-) -> Response:
+def publish(workflow_id: str, who: Writer, once: Once, known: IfMatch, body: PublishIn | None = None) -> Response:
     """Make the draft the next version and put it into service. 422 names every problem of a draft that has some."""
     wanted = body or PublishIn()
     if known is not None and wanted.revision not in (None, known):

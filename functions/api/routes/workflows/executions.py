@@ -1,0 +1,127 @@
+"""Runs: starting them, reading them back, and what people do to them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Query, Response
+from fastapi.responses import JSONResponse
+
+from functions.api.deps import Made, Once, Paged, require
+from functions.api.schemas.base import TimeIn
+from functions.api.schemas.executions import (
+    EventsOut,
+    ExecuteIn,
+    ExecutionDetail,
+    ExecutionOut,
+    ExecutionSummary,
+    NodeOut,
+    RunStatus,
+)
+from functions.api.schemas.pages import PageOf
+from shared.ids import digest
+from shared.runs.model import Run
+from shared.tenancy import Principal
+from stepfunctions import control, history, manual, shown
+
+router = APIRouter(prefix="/workflows", tags=["executions"])
+Reader = Annotated[Principal, require("viewer", "executions:read")]
+Operator = Annotated[Principal, require("operator", "executions:write")]
+WholeBytes = Annotated[
+    int, Query(ge=0, le=shown.MAX_TOTAL, description="up to how many bytes of JSON a value is shown whole")
+]
+Sequence = Annotated[str, Query(max_length=100, pattern=r"^[\x21-\x7e]*$")]
+_NODE_BYTES: Final = 1_000_000
+
+
+@router.post("/{workflow_id}/execute", status_code=202, response_model=ExecutionOut)
+def execute(workflow_id: str, who: Operator, once: Once, body: ExecuteIn | None = None) -> Response:
+    """Start a run. 200 if it ended within `wait_seconds`, else 202; Location is where to read it."""
+    wanted = body or ExecuteIn()
+
+    def make() -> Made:
+        mark = digest(who.id, once.url, once.key, wanted.model_dump_json()) if once.key else None
+        run = manual.execute(
+            who,
+            workflow_id,
+            trigger_data=wanted.trigger_data,
+            trigger_node=wanted.trigger_node,
+            version=wanted.version,
+            wait_seconds=wanted.wait_seconds,
+            mark=mark,
+        )
+        headers = {"Location": f"/api/v1/workflows/executions/{run.id}"}
+        return Made(200 if run.ended else 202, history.run_view(who.tenant, run), headers)
+
+    return once(who, wanted, make)
+
+
+@router.get("/{workflow_id}/executions")
+def list_all(
+    workflow_id: str,
+    who: Reader,
+    page: Paged,
+    status: RunStatus | None = None,
+    since: Annotated[TimeIn | None, Query(alias="from")] = None,
+    before: Annotated[TimeIn | None, Query(alias="to")] = None,
+) -> PageOf[ExecutionSummary]:
+    """A workflow's runs, newest first: those created from `from` on and before `to`."""
+    found = history.listing(who.tenant, workflow_id, page.cursor, page.limit, status, since, before)
+    return PageOf[ExecutionSummary].model_validate(found)
+
+
+@router.get("/executions/{execution_id}", response_model=ExecutionDetail)
+def get(execution_id: str, who: Reader, max_value_bytes: WholeBytes = shown.WHOLE_BYTES) -> Response:
+    """A run and what its nodes did."""
+    return JSONResponse(history.execution_view(who.tenant, execution_id, max_value_bytes))
+
+
+@router.get("/executions/{execution_id}/nodes/{node_id}", response_model=NodeOut)
+def node(
+    execution_id: str, node_id: str, who: Reader, page: Paged, max_value_bytes: WholeBytes = _NODE_BYTES
+) -> Response:
+    """Every run of a node — a node in a loop has one for each item — with its values."""
+    view = history.node_view(who.tenant, execution_id, node_id, page.cursor, page.limit, max_value_bytes)
+    return JSONResponse(view)
+
+
+@router.get("/executions/{execution_id}/events")
+def events(execution_id: str, who: Reader, page: Paged, after: Sequence = "") -> EventsOut:
+    """What happened after the event `after`, in order."""
+    start = page.cursor or after
+    return EventsOut.model_validate(history.events(who.tenant, execution_id, start, page.limit))
+
+
+@router.post("/executions/{execution_id}/cancel", status_code=202)
+def cancel(execution_id: str, who: Operator) -> ExecutionOut:
+    """End a run now. 409 if it has ended."""
+    return _shown(who, control.cancel(who.tenant, execution_id))
+
+
+@router.post("/executions/{execution_id}/pause", status_code=202)
+def pause(execution_id: str, who: Operator) -> ExecutionOut:
+    """Let a run rest at its next node boundary. 409 if it has ended."""
+    return _shown(who, control.pause(who.tenant, execution_id))
+
+
+@router.post("/executions/{execution_id}/resume", status_code=202)
+def resume(execution_id: str, who: Operator) -> ExecutionOut:
+    """Let a paused run go on. 409 if it has ended, or nobody asked it to pause."""
+    return _shown(who, control.resume(who.tenant, execution_id))
+
+
+@router.post("/executions/{execution_id}/retry", status_code=202)
+def retry(execution_id: str, who: Operator) -> ExecutionOut:
+    """Go on with a failed or cancelled run where it stopped. 409 if it is neither."""
+    return _shown(who, control.retry(who.tenant, execution_id))
+
+
+@router.delete("/executions/{execution_id}", status_code=204)
+def remove(execution_id: str, who: Operator) -> None:
+    """Remove a run and its history. 409 while it goes on."""
+    history.forget(who.tenant, execution_id)
+
+
+def _shown(who: Principal, run: Run) -> ExecutionOut:
+    view: dict[str, Any] = history.run_view(who.tenant, run)
+    return ExecutionOut.model_validate(view)
