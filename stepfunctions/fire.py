@@ -31,16 +31,16 @@ def published(tenant: Tenant, workflow_id: str) -> Published | None:
 def fire(
     tenant: Tenant,
     version: Published,
-    node_id: str,
+    node_id: str | None,
     data: Any,
     triggered_by: Mapping[str, Any],
     *,
     occasion: str | None = None,
 ) -> Run:
-    """Start a run at a trigger node: one for each `occasion` (a digest of what tells it apart), within 24 hours.
+    """Start a run at a trigger node (None: the workflow has none).
 
-    Whoever repeats an occasion gets its run, and starts it if the first caller died before it could.
-    Raises what `start` raises.
+    For each `occasion` (a digest of what tells it apart) one run, within 24 hours: whoever repeats it gets its run, and
+    starts it if the first caller died before it could. Raises what `start` raises.
     """
     return start(
         tenant,

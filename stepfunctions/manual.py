@@ -6,20 +6,18 @@ import json
 import time
 from typing import Any, Final
 
-from shared.clock import now_ms
 from shared.errors import Invalid, Problem, TooLarge
-from shared.ids import digest, new_id
 from shared.runs.model import Run
 from shared.runs.store import RunStore
-from shared.store.table import Attr, ConditionFailed, TenantTable
+from shared.store.table import TenantTable
 from shared.tenancy import Principal, Tenant
 from stepfunctions import plans
+from stepfunctions.fire import fire
 from stepfunctions.published import Published
 from stepfunctions.release import WhichVersion, runnable
-from stepfunctions.start import start, trigger_of
+from stepfunctions.start import trigger_of
 
 MAX_TRIGGER_BYTES: Final = 1_048_576
-_KEEP_S: Final = 24 * 3600
 _FIRST_LOOK_S: Final = 0.05
 _LAST_LOOK_S: Final = 0.5
 
@@ -34,7 +32,8 @@ def execute(
     wait_seconds: float,
     mark: str | None,
 ) -> Run:
-    """Start a run, and give it when it has ended or `wait_seconds` are over. One `mark` leads to one run.
+    """Start a run, and give it when it has ended or `wait_seconds` are over. One `mark` (a digest of the
+    request) leads to one run.
 
     Raises NotFound; TooLarge; Invalid (a draft with problems, an unknown trigger, data that its schema refuses).
     """
@@ -42,14 +41,8 @@ def execute(
     published = runnable(who.tenant, workflow_id, version)
     trigger = trigger_of(published, trigger_node)
     _check(who.tenant, published, trigger, trigger_data)
-    run = start(
-        who.tenant,
-        published,
-        trigger_node=trigger,
-        trigger_data=trigger_data,
-        triggered_by={"kind": "manual", "id": who.id, "user": who.user_id},
-        execution_id=_id_of(who.tenant, mark) if mark else None,
-    )
+    by = {"kind": "manual", "id": who.id, "user": who.user_id}
+    run = fire(who.tenant, published, trigger, trigger_data, by, occasion=mark)
     return _awaited(RunStore(TenantTable(who.tenant)), run, wait_seconds)
 
 
@@ -80,18 +73,6 @@ def _problem(fault: str, trigger: str) -> Problem:
     place, _, rule = fault.partition(": ")
     path = "trigger_data" + place.removeprefix("$")
     return Problem("bad_trigger_data", f"{path}: {rule}", path[:200], trigger)
-
-
-def _id_of(tenant: Tenant, mark: str) -> str:
-    """The run that this mark leads to. Kept before the run is made, so that a repeat of a call that died finds it."""
-    table, now = TenantTable(tenant), now_ms() // 1000
-    fresh = new_id("ex")
-    free = Attr("PK").not_exists() | Attr("ttl").lte(now)
-    try:
-        table.put(table.keys.idempotency(digest("run", mark)), {"run": fresh, "ttl": now + _KEEP_S}, free)
-    except ConditionFailed as taken:
-        return str((taken.item or {})["run"])
-    return fresh
 
 
 def _awaited(runs: RunStore, run: Run, seconds: float) -> Run:

@@ -59,8 +59,8 @@ def unpublish_workflow(tenant: Tenant, workflow_id: str) -> None:
     """
     store = WorkflowStore(TenantTable(tenant))
     workflow = store.get(workflow_id)
-    _sync(tenant, workflow_id, workflow.published_version or 0, None)
     store.withdraw(workflow_id)
+    _sync(tenant, workflow_id, workflow.latest_version, None)
 
 
 def delete_workflow(tenant: Tenant, workflow_id: str, revision: int | None) -> None:
@@ -76,7 +76,7 @@ def delete_workflow(tenant: Tenant, workflow_id: str, revision: int | None) -> N
     going_on = _open_run(tenant, workflow_id)
     if going_on is not None:
         raise Conflict(f"execution {going_on} has not ended; cancel it first", code="workflow_has_runs")
-    _sync(tenant, workflow_id, workflow.published_version or 0, None)
+    _sync(tenant, workflow_id, workflow.latest_version, None)
     store.remove(workflow)
 
 

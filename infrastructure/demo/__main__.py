@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -59,10 +60,11 @@ def _main_job(stack: Stack, order_host: str) -> None:
         _say(f"  tenant {signed_up['tenant']['id']}, its owner and an API key (shown once)")
 
         _step("A workflow is stored and published")
-        document = json.loads(_DOCUMENT.read_text().replace("ORDERS", order_host))
+        model = "scripted" if stack.models_scripted else os.environ.get("OPENAI_MODEL", "gpt-4o-mini")
+        document = json.loads(_DOCUMENT.read_text().replace("ORDERS", order_host).replace("MODEL", model))
         workflow = mine.post("/workflows", document, 201)
         published = mine.post(f"/workflows/{workflow['id']}/publish", {}, 200, 201)
-        hook = published["webhooks"][0]
+        hook = next(t for t in published["triggers"] if t["type"] == "http_webhook")
         _say(f"  {workflow['id']} “{document['name']}”: {len(document['nodes'])} nodes, version {published['version']}")
         _explain(mine, workflow["id"])
 
@@ -177,7 +179,7 @@ def _refuses_bad_signature(http: httpx.Client, hook: dict[str, Any], body: bytes
 
 def _explain(caller: _Caller, workflow_id: str) -> None:
     explained = caller.get(f"/workflows/{workflow_id}/asl?explain=true")["explain"]
-    moves, alone = explained["transitions"], explained["granularity_node"]["transitions"]
+    moves, alone = explained["transitions"], explained["one_state_per_node"]["transitions"]
     _say(
         f"  one run: {moves['expected']} state transitions (one state per node: {alone['expected']}); "
         f"${explained['cost_per_1000_runs']['total']:.4f} per 1,000 runs"

@@ -31,10 +31,10 @@ def _session() -> botocore.session.Session:
 
 
 @cache
-def client(service: str) -> Any:
-    """A client with the function's own role. Made once per process."""
+def client(service: str, endpoint: str | None = None) -> Any:
+    """A client with the function's own role, of the service's own address or of one given. Made once per process."""
     with _lock:
-        return _session().create_client(service, config=_CONFIG)
+        return _session().create_client(service, config=_CONFIG, endpoint_url=endpoint)
 
 
 def _credentials(tenant: Tenant) -> tuple[float, dict[str, Any]]:

@@ -204,4 +204,4 @@ def _to_item(run: Run) -> Item:
 
 def _from_item(item: Item) -> Run:
     values = {"trigger_node": None, **{name: item[name] for name in _FIELDS if name in item}}  # None is not stored
-    return Run(**{name: json.loads(value) if name in _JSON else value for name, value in values.items()})  # type: ignore[arg-type]
+    return Run(**{name: json.loads(value) if name in _JSON else value for name, value in values.items()})

@@ -225,8 +225,8 @@ def _fields(workflow: Workflow) -> Item:
 
 
 def _workflow(item: Item) -> Workflow:
-    known = {n: item[n] for n in Workflow.__slots__ if n in item}
-    read = {n: json.loads(known[n]) for n in ("published", "compiled") if n in known}
+    known: Item = {n: item[n] for n in Workflow.__slots__ if n in item}
+    read: Item = {n: json.loads(known[n]) for n in ("published", "compiled") if n in known}
     return Workflow(**{**known, **read, "tags": tuple(item["tags"])})
 
 

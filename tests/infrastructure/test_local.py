@@ -21,7 +21,7 @@ from infrastructure.local.process import LocalError
 from tests.infrastructure.conftest import until
 
 ROOT = Path(__file__).resolve().parents[2]
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.xdist_group("local")]
 
 
 @dataclass

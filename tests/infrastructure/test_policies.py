@@ -14,6 +14,7 @@ from infrastructure.local import deploy
 from shared.tenancy import new_tenant
 from tests.infrastructure.conftest import Emulator
 
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("emulator")]
 FUNCTIONS = ("Api", "Webhook", "Runner", "Tasks", "Dispatcher", "RunEvents", "Stream", "Websocket")
 Clients = Callable[[str], Any]
 KEYS = f"T#{new_tenant().id}#KEYS"  # records of API keys, looked at before it is known that the caller is the tenant

@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 from infrastructure.local import shim
 from tests.infrastructure.conftest import Emulator, until
 
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("emulator")]
 PASS: dict[str, Any] = {"Type": "Pass", "End": True}
 
 

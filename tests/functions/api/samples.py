@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 
 from shared.tenancy import Tenant
+from tests.functions.api.workflows_over_http import adder, created
 from tests.shared.tasks.asking import a_task
 
 Maker = Callable[[httpx.Client], str]
@@ -58,3 +59,27 @@ def _api_key(client: httpx.Client) -> str:
 @sample("task_id")
 def _task(client: httpx.Client) -> str:
     return a_task(Tenant(made(client.get("/tenants/current"))["id"]))
+
+
+@sample("workflow_id")
+def _workflow(client: httpx.Client) -> str:
+    workflow_id = created(client, adder())
+    made(client.post(f"/workflows/{workflow_id}/publish"))
+    return workflow_id
+
+
+@sample("version")
+def _version(client: httpx.Client) -> str:
+    del client
+    return "1"
+
+
+@sample("execution_id")
+def _execution(client: httpx.Client) -> str:
+    return str(made(client.post(f"/workflows/{created(client, adder())}/execute"))["id"])
+
+
+@sample("node_id")
+def _node(client: httpx.Client) -> str:
+    del client
+    return "start"

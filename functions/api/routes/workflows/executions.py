@@ -40,7 +40,7 @@ def execute(workflow_id: str, who: Operator, once: Once, body: ExecuteIn | None 
     wanted = body or ExecuteIn()
 
     def make() -> Made:
-        mark = digest(who.id, once.url, once.key, wanted.model_dump_json()) if once.key else None
+        mark = digest("execute", who.id, once.url, once.key, wanted.model_dump_json()) if once.key else None
         run = manual.execute(
             who,
             workflow_id,

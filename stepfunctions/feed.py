@@ -1,0 +1,204 @@
+"""From the table's stream to events: what the journal, a run and its tasks tell when they change.
+
+All of a run's changes are in one partition, so the stream has them in order; the events take their order from it.
+Events are written into that partition too. Such writes tell nothing, so the stream does not feed itself.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, TypeAlias
+
+from shared.aws.dynamo import Item
+from shared.aws.streams import Change, Undecodable, read
+from shared.errors import NotFound
+from shared.events.model import TYPES, Event, EventType
+from shared.events.service import publish
+from shared.log import logger
+from shared.runs.model import NodeRecord
+from shared.runs.store import RunStore
+from shared.store.keys import execution_of
+from shared.store.table import TenantTable
+from shared.tenancy import Tenant, from_record_key
+from stepfunctions.engine.boundary import described
+from stepfunctions.engine.journal import records_of
+
+_TOGETHER: Final = 8  # runs whose events are written at the same time
+_ITERATIONS: Final = 20  # of each loop of the workflow's own level; the rest, and loops in loops, tell nothing
+_REMEMBERED: Final = 2_000
+
+_Told: TypeAlias = Iterator[tuple[str, int | None, Mapping[str, Any]]]  # type, moment (None: the write's), facts
+
+_workflows: OrderedDict[tuple[str, str], str] = OrderedDict()
+
+
+def feed(records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Publish what the stream's records tell; gives the sequence numbers that are to be handed over again."""
+    runs: dict[tuple[Tenant, str], list[tuple[str, Change]]] = {}
+    for record in records:
+        try:
+            change = read(record)
+        except Undecodable as error:
+            logger("stream").error("skipped", **described(error))
+            continue
+        tenant, execution_id = _whose(change)
+        if tenant is not None and execution_id is not None:
+            number = record["dynamodb"]["SequenceNumber"]
+            runs.setdefault((tenant, execution_id), []).append((number, change))
+    with ThreadPoolExecutor(_TOGETHER) as pool:
+        failed = pool.map(lambda run: _feed_run(*run[0], run[1]), runs.items())
+        return [number for number in failed if number is not None]
+
+
+def _whose(change: Change) -> tuple[Tenant | None, str | None]:
+    """The tenant and the run that a change is about, if it is one that may tell something."""
+    telling = change.sk == "META" or change.sk.startswith(("J#", "TASK#"))
+    execution_id = execution_of(change.pk) if telling and change.new is not None else None
+    try:
+        return (from_record_key(change.pk) if execution_id else None), execution_id
+    except ValueError:
+        return None, None
+
+
+def _feed_run(tenant: Tenant, execution_id: str, changes: Iterable[tuple[str, Change]]) -> str | None:
+    """Publish one run's events; the number of the first record that could not be dealt with, or None."""
+    for number, change in changes:
+        try:
+            workflow_id = _workflow_of(tenant, execution_id)
+            if workflow_id is None:  # deleted meanwhile: nothing may be written beside it any more
+                return None
+            events = _decoded(execution_id, workflow_id, change)
+            publish(tenant, execution_id, events)
+        except Exception as error:
+            logger("stream").error("not_fed", tenant_id=tenant.id, execution_id=execution_id, **described(error))
+            return number
+    return None
+
+
+def _decoded(execution_id: str, workflow_id: str, change: Change) -> list[Event]:
+    """The events of a change. One that cannot be understood tells nothing: it would only hold up all that follow."""
+    try:
+        return events_of(execution_id, workflow_id, change)
+    except Exception as error:
+        logger("stream").error("skipped", execution_id=execution_id, **described(error))
+        return []
+
+
+def events_of(execution_id: str, workflow_id: str, change: Change) -> list[Event]:
+    """The events that one change of a run's partition tells of, in order."""
+    if change.new is None:
+        return []
+    if change.sk == "META":
+        told = _run(change.old, change.new)
+    elif change.sk.startswith("J#"):
+        told = _nodes(change.old, change.new)
+    elif change.sk.startswith("TASK#"):
+        told = _task(change.old, change.new)
+    else:
+        return []
+    return [
+        Event(
+            # As wide as any sequence number (40 digits) and any count of records in a pack.
+            sequence=f"{int(change.sequence):040d}-{index:05d}",
+            type=_known(kind),
+            execution_id=execution_id,
+            workflow_id=workflow_id,
+            at=change.at if at is None else at,
+            facts=facts,
+        )
+        for index, (kind, at, facts) in enumerate(told)
+    ]
+
+
+def _known(kind: str) -> EventType:
+    if kind not in TYPES:
+        raise ValueError("no such type of event")
+    return kind  # type: ignore[return-value]  # just looked up among them
+
+
+def _run(old: Item | None, new: Item) -> _Told:
+    before, status = (old or {}).get("status"), new["status"]
+    if status == before or status == "pending":
+        return
+    facts: dict[str, Any] = {"status": status, "attempt": new["attempt"]}
+    if status == "running":
+        resumed = before == "paused"
+        yield f"execution_{'resumed' if resumed else 'started'}", None, facts
+    elif status == "paused":
+        yield "execution_paused", None, facts | {"pause_reason": new.get("pause_reason")}
+    else:
+        ended = new["completed_at"]
+        facts["duration_ms"] = ended - new.get("started_at", new["created_at"])
+        yield f"execution_{status}", ended, facts | _failure(new.get("error"))
+
+
+def _failure(stored: str | None) -> dict[str, Any]:
+
+    error = json.loads(stored) if stored else {}
+    return {"error": error.get("error"), "node_id": error.get("node_id")}
+
+
+def _nodes(old: Item | None, new: Item) -> _Told:
+    before = old.get("status") if old else None
+    if "pack" not in new and new["status"] == before:  # a lease renewed
+        return
+    for record in records_of(new):
+        if not _within(record.scope):
+            continue
+        facts: dict[str, Any] = {
+            "node_id": record.node,
+            "scope": record.scope or None,
+            "status": record.status,
+            "attempts": record.attempts,
+        }
+        if record.status in ("completed", "failed", "skipped"):
+            facts["duration_ms"] = _duration(record)
+            facts["error"] = (record.error or {}).get("error")
+            yield f"node_{record.status}", record.completed_at, facts
+        elif record.status == "running" or (record.status == "paused" and before is None):
+            yield "node_started", record.started_at, facts
+
+
+def _within(scope: str) -> bool:
+    """Whether this scope's nodes tell of themselves: the workflow's own, and the first iterations of its loops."""
+    container, _, iteration = scope.partition("/")
+    return not container or (iteration.isdigit() and int(iteration) < _ITERATIONS)
+
+
+def _duration(record: NodeRecord) -> int | None:
+    if record.started_at is None or record.completed_at is None:
+        return None
+    return record.completed_at - record.started_at
+
+
+def _task(old: Item | None, new: Item) -> _Told:
+    status = new["status"]
+    if old is not None and old["status"] == status:
+        return
+    facts = {
+        "task_id": new["task_id"],
+        "node_id": new["node_id"],
+        "title": new["title"],
+        "status": status,
+        "decision": new.get("decision"),
+        "completed_by": new.get("completed_by"),
+    }
+    yield f"task_{'created' if status == 'open' else status}", new.get("completed_at"), facts
+
+
+def _workflow_of(tenant: Tenant, execution_id: str) -> str | None:
+    """The workflow of a run, which never changes; None when there is no such run."""
+    slot = (tenant.id, execution_id)
+    held = _workflows.get(slot)
+    if held is None:
+        try:
+            held = RunStore(TenantTable(tenant)).get(execution_id).workflow_id
+        except NotFound:
+            return None
+        _workflows[slot] = held
+        while len(_workflows) > _REMEMBERED:
+            _workflows.pop(next(iter(_workflows)), None)
+    return held
