@@ -33,7 +33,7 @@ def loads(body: bytes) -> Any:
 
 def _check_depth(value: Any) -> None:
     level: list[Any] = [value]
-    for _ in range(MAX_DEPTH + 1):
+    for _ in range(MAX_DEPTH):
         level = [
             child
             for v in level

@@ -7,9 +7,9 @@ Events are written into that partition too. Such writes tell nothing, so the str
 from __future__ import annotations
 
 import json
-from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
 from shared.aws.dynamo import Item
@@ -28,11 +28,8 @@ from stepfunctions.engine.journal import records_of
 
 _TOGETHER: Final = 8  # runs whose events are written at the same time
 _ITERATIONS: Final = 20  # of each loop of the workflow's own level; the rest, and loops in loops, tell nothing
-_REMEMBERED: Final = 2_000
 
 _Told: TypeAlias = Iterator[tuple[str, int | None, Mapping[str, Any]]]  # type, moment (None: the write's), facts
-
-_workflows: OrderedDict[tuple[str, str], str] = OrderedDict()
 
 
 def feed(records: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -49,8 +46,8 @@ def feed(records: Sequence[Mapping[str, Any]]) -> list[str]:
             number = record["dynamodb"]["SequenceNumber"]
             runs.setdefault((tenant, execution_id), []).append((number, change))
     with ThreadPoolExecutor(_TOGETHER) as pool:
-        failed = pool.map(lambda run: _feed_run(*run[0], run[1]), runs.items())
-        return [number for number in failed if number is not None]
+        fed = pool.map(lambda run: _feed_run(run[0][0], run[0][1], [c for _, c in run[1]]), runs.items())
+        return [changes[0][0] for done, changes in zip(fed, runs.values(), strict=True) if not done]
 
 
 def _whose(change: Change) -> tuple[Tenant | None, str | None]:
@@ -63,19 +60,16 @@ def _whose(change: Change) -> tuple[Tenant | None, str | None]:
         return None, None
 
 
-def _feed_run(tenant: Tenant, execution_id: str, changes: Iterable[tuple[str, Change]]) -> str | None:
-    """Publish one run's events; the number of the first record that could not be dealt with, or None."""
-    for number, change in changes:
-        try:
-            workflow_id = _workflow_of(tenant, execution_id)
-            if workflow_id is None:  # deleted meanwhile: nothing may be written beside it any more
-                return None
-            events = _decoded(execution_id, workflow_id, change)
-            publish(tenant, execution_id, events)
-        except Exception as error:
-            logger("stream").error("not_fed", tenant_id=tenant.id, execution_id=execution_id, **described(error))
-            return number
-    return None
+def _feed_run(tenant: Tenant, execution_id: str, changes: Sequence[Change]) -> bool:
+    """Publish one run's events; False if they have to be handed over again."""
+    try:
+        workflow_id = _workflow_of(tenant, execution_id)
+        if workflow_id is not None:
+            publish(tenant, execution_id, [e for c in changes for e in _decoded(execution_id, workflow_id, c)])
+    except Exception as error:
+        logger("stream").error("not_fed", tenant_id=tenant.id, execution_id=execution_id, **described(error))
+        return False
+    return True
 
 
 def _decoded(execution_id: str, workflow_id: str, change: Change) -> list[Event]:
@@ -189,16 +183,10 @@ def _task(old: Item | None, new: Item) -> _Told:
     yield f"task_{'created' if status == 'open' else status}", new.get("completed_at"), facts
 
 
+@lru_cache(2_000)
 def _workflow_of(tenant: Tenant, execution_id: str) -> str | None:
-    """The workflow of a run, which never changes; None when there is no such run."""
-    slot = (tenant.id, execution_id)
-    held = _workflows.get(slot)
-    if held is None:
-        try:
-            held = RunStore(TenantTable(tenant)).get(execution_id).workflow_id
-        except NotFound:
-            return None
-        _workflows[slot] = held
-        while len(_workflows) > _REMEMBERED:
-            _workflows.pop(next(iter(_workflows)), None)
-    return held
+    """The workflow of a run, which never changes; None when the run was deleted: nothing is written beside it then."""
+    try:
+        return RunStore(TenantTable(tenant)).get(execution_id).workflow_id
+    except NotFound:
+        return None

@@ -18,15 +18,14 @@ from shared.ids import digest, new_id
 from shared.log import logger
 from shared.runs.model import Run
 from shared.runs.store import RunStore
-from shared.store.keys import hook_directory
-from shared.store.table import Directory, TenantTable
-from shared.tenancy import Tenant, from_directory
+from shared.store.table import TenantTable
+from shared.tenancy import Tenant
 from shared.triggers import outgoing, sealing
 from shared.triggers.incoming import Incoming
 from shared.triggers.model import Webhook
 from shared.triggers.outgoing import Reply
 from shared.triggers.signatures import Proof
-from shared.triggers.store import TriggerStore
+from shared.triggers.store import TriggerStore, webhook_owner
 from stepfunctions import fire
 from stepfunctions.engine.payloads import Value
 from stepfunctions.published import Published
@@ -136,9 +135,8 @@ def _receive(request: Incoming, resolve: Resolve, remaining_ms: int, seen: dict[
 
 def _find(request: Incoming, resolve: Resolve) -> tuple[Tenant, Webhook, Target]:
     """Whose webhook it is and what it starts. Whatever is missing, the answer looks the same."""
-    entry = Directory().get(hook_directory(request.webhook_id)) if request.webhook_id else None
-    if entry is not None:
-        tenant = from_directory(entry)
+    tenant = webhook_owner(request.webhook_id)
+    if tenant is not None:
         try:
             webhook = TriggerStore(TenantTable(tenant)).webhook(request.webhook_id)
             target = resolve(tenant, webhook)

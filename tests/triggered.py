@@ -1,4 +1,4 @@
-"""Workflows with triggers, published over the API, and what comes from outside: webhooks' requests, Scheduler's calls."""
+"""Workflows with triggers, published over the API, and what comes from outside: webhooks' requests, due schedules."""
 
 from __future__ import annotations
 

@@ -19,6 +19,7 @@ _CONFIG = Config(
 )
 _SESSION_SECONDS = 3600  # role chaining allows no more (notes: STS)
 _RENEW_BEFORE = 300
+_KEPT = 400  # tenants' clients in one process; each has a connection pool of its own
 
 _lock = threading.Lock()
 _tenant_sessions: dict[str, tuple[float, dict[str, Any]]] = {}
@@ -74,6 +75,10 @@ def tenant_client(tenant: Tenant, service: str) -> Any:
             aws_session_token=credentials["SessionToken"],
         )
     _tenant_clients[slot] = (expires, made)
+    if len(_tenant_clients) > _KEPT:  # the ones made longest ago, which expire first
+        for old in list(_tenant_clients)[: _KEPT // 4]:
+            del _tenant_clients[old]
+            _tenant_sessions.pop(old[0], None)
     return made
 
 

@@ -65,9 +65,10 @@ def _plain(value: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What an update does: set these, remove those, add to counters."""
+    """What an update does: set these, set those that are absent, remove some, add to counters."""
 
     set: Mapping[str, Any] = field(default_factory=dict)
+    first: Mapping[str, Any] = field(default_factory=dict)  # kept as it is where it is there already
     remove: Sequence[str] = ()
     add: Mapping[str, int] = field(default_factory=dict)
 
@@ -261,16 +262,17 @@ def _expressions(condition: Condition | None, change: Change | None = None) -> d
         names |= built.attribute_name_placeholders
         values |= built.attribute_value_placeholders
     if change is not None:
-        clauses = []
-        for word, pairs in (("SET", change.set), ("ADD", change.add)):
-            parts = []
+        parts: dict[str, list[str]] = {"SET": [], "ADD": []}
+        for word, form, pairs in (
+            ("SET", "{n} = {v}", change.set),
+            ("SET", "{n} = if_not_exists({n}, {v})", change.first),
+            ("ADD", "{n} {v}", change.add),
+        ):
             for name, value in pairs.items():
-                at = len(names)
-                names[f"#u{at}"] = name
-                values[f":u{at}"] = value
-                parts.append(f"#u{at} = :u{at}" if word == "SET" else f"#u{at} :u{at}")
-            if parts:
-                clauses.append(f"{word} {', '.join(parts)}")
+                n, v = f"#u{len(names)}", f":u{len(names)}"
+                names[n], values[v] = name, value
+                parts[word].append(form.format(n=n, v=v))
+        clauses = [f"{word} {', '.join(found)}" for word, found in parts.items() if found]
         if change.remove:
             at = len(names)
             removed = {f"#u{at + i}": name for i, name in enumerate(change.remove)}

@@ -16,7 +16,7 @@ class Undecodable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One item before and after a write (None: it was not there). `at` is ms since the epoch, to the second.
+    """One item before and after a write (None: it was not there). `at` is ms since the epoch, roughly.
 
     `sequence` grows with every change within a partition; it has only digits.
     """
@@ -40,7 +40,7 @@ def read(record: Mapping[str, Any]) -> Change:
             kind=record["eventName"],
             pk=keys["PK"],
             sk=keys["SK"],
-            at=int(float(told["ApproximateCreationDateTime"])) * 1000,
+            at=round(float(told["ApproximateCreationDateTime"]) * 1000),
             old=_item(told["OldImage"]) if "OldImage" in told else None,
             new=_item(told["NewImage"]) if "NewImage" in told else None,
         )

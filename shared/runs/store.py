@@ -63,11 +63,8 @@ class RunStore:
 
     def begin(self, execution_id: str) -> Run | None:
         """A call starts working on the run: it is `running`. The run, or None if it has ended."""
-        change = Change(set={"status": "running"}, remove=["pause_reason"])
-        run = self._change(execution_id, change)
-        if run is not None and run.started_at is None:
-            self._change(execution_id, Change(set={"started_at": now_ms()}))
-        return run
+        change = Change(set={"status": "running"}, first={"started_at": now_ms()}, remove=["pause_reason"])
+        return self._change(execution_id, change)
 
     def rest(self, execution_id: str, reason: str) -> Run | None:
         """The run is `paused` now. None if it has ended."""

@@ -25,6 +25,8 @@ from shared.tasks.store import TaskStore
 from shared.tenancy import Principal, Tenant
 from shared.workflows.store import WorkflowStore
 
+_DELIVER_AGAIN_MS: Final = 60_000
+_LOOK_AGAIN_MS: Final = 3_600_000
 _CLOSED: Final = {
     "completed": ("already_answered", "has been answered already"),
     "lapsed": ("task_lapsed", "was not answered in time"),
@@ -188,17 +190,21 @@ class TaskService:
             return False
         return True
 
-    def tidy(self, task_id: str, again_ms: int) -> None:
-        """What the sweeper does with a task that is due; `again_ms` is when it should look again if it has to."""
+    def tidy(self, task_id: str) -> None:
+        """What the sweeper does with a task that is due: deliver its answer, or close it if its run is over."""
         kept = self._tasks.find(task_id)
         if kept is None:
             return
         if kept.task.status == "completed":
-            done = self.deliver(task_id)
-        else:
-            done = self._run_over(kept.task) and self._tasks.close(kept.task, "cancelled")
-        if not done:
-            self._tasks.look_again(task_id, again_ms)
+            if not self.deliver(task_id):
+                self._tasks.look_again(task_id, now_ms() + _DELIVER_AGAIN_MS)
+        elif not (self._run_over(kept.task) and self._tasks.close(kept.task, "cancelled")):
+            # Its run is paused, or has yet to notice that the time is over.
+            self._tasks.look_again(task_id, now_ms() + _LOOK_AGAIN_MS)
+
+    def look_again(self, task_id: str, at_ms: int) -> None:
+        """When the sweeper should look at the task next."""
+        self._tasks.look_again(task_id, at_ms)
 
     # ---------------------------------------------------------------------------------------------------------------
 

@@ -78,9 +78,10 @@ def sync(tenant: Tenant, workflow_id: str, version: int, document: Document | No
     hooks = [n for n in nodes if n.type == WEBHOOK]
     timed = [n for n in nodes if n.type == SCHEDULE]
     try:
-        made = [_synced_webhook(store, tenant, workflow_id, version, node) for node in hooks]
-        made += [s for s in (_synced_schedule(store, workflow_id, version, node) for node in timed) if s]
+        made = [s for s in (_synced_schedule(store, workflow_id, version, node) for node in timed) if s]
         _remove(store, workflow_id, version, {n.id for n in hooks}, {n.id for n in timed})
+        # Last: a new secret is shown only if nothing fails after it was made.
+        made += [_synced_webhook(store, tenant, workflow_id, version, node) for node in hooks]
     except Unavailable as error:
         detail = f"not all webhooks and schedules of version {version} are in place ({error.detail}); repeat the call"
         raise Unavailable(detail, code="triggers_incomplete") from error

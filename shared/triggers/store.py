@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import secrets
 from collections.abc import Mapping
 from contextlib import suppress
@@ -17,17 +18,26 @@ from shared.ids import digest
 from shared.store.keys import Key, hook_directory
 from shared.store.pages import Listing, listing_of
 from shared.store.table import Attr, Change, ConditionFailed, Directory, Item, TenantTable, Write
+from shared.tenancy import Tenant, from_directory
 from shared.triggers.model import Schedule, Webhook
 
 _HOOK_FIELDS: Final = tuple(f.name for f in fields(Webhook))
 _SCHEDULE_FIELDS: Final = tuple(f.name for f in fields(Schedule))
 _HOOK: Final = "wh_"
 _SCHEDULE: Final = "sch_"
+_HOOK_ID: Final = re.compile(r"wh_[a-z2-7]{32}")
+_SCHEDULE_ID: Final = re.compile(r"sch_[0-9a-f]{32}")
 
 
 def new_webhook_id() -> str:
     """`wh_` and 160 random bits: whoever knows it may call."""
     return _HOOK + base64.b32encode(secrets.token_bytes(20)).decode().lower()
+
+
+def webhook_owner(webhook_id: str) -> Tenant | None:
+    """Whose webhook this is, if it is anybody's."""
+    entry = Directory().get(hook_directory(webhook_id)) if _HOOK_ID.fullmatch(webhook_id) else None
+    return None if entry is None else from_directory(entry)
 
 
 class TriggerStore:
@@ -73,7 +83,8 @@ class TriggerStore:
 
     def webhook(self, webhook_id: str) -> Webhook:
         """The webhook. Raises NotFound."""
-        item = self._table.get(Key(self._hooks, webhook_id), consistent=True) if _is(webhook_id, _HOOK) else None
+        known = _HOOK_ID.fullmatch(webhook_id)
+        item = self._table.get(Key(self._hooks, webhook_id), consistent=True) if known else None
         if item is None:
             raise NotFound(f"there is no webhook {webhook_id}")
         return _webhook(item)
@@ -152,7 +163,7 @@ class TriggerStore:
 
     def schedule(self, schedule_id: str) -> Schedule:
         """The schedule. Raises NotFound."""
-        known = _is(schedule_id, _SCHEDULE)
+        known = _SCHEDULE_ID.fullmatch(schedule_id)
         item = self._table.get(Key(self._schedules, schedule_id), consistent=True) if known else None
         if item is None:
             raise NotFound(f"there is no schedule {schedule_id}")
@@ -204,10 +215,6 @@ class TriggerStore:
             if other.item is None:
                 raise NotFound("there is no such thing any more") from None
             raise PreconditionFailed("it was changed meanwhile; read it again") from None
-
-
-def _is(text: str, prefix: str) -> bool:
-    return text.startswith(prefix)
 
 
 def _of(workflow_id: str | None) -> Condition | None:

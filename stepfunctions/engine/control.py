@@ -27,19 +27,22 @@ class Control:
         self._looked = time.monotonic()
         self._started = 0
 
-    async def halt(self) -> Halt | None:
-        """Why no further node should start, or None; counts the node as started then."""
+    async def halt(self, seconds: float = 0) -> Halt | None:
+        """Why no further node should start, or None; counts the node as started then.
+
+        `seconds` is what the node may take: one that would be cut off in the middle is left to the next call.
+        """
         if time.monotonic() - self._looked > _LOOK_SECONDS:
             self._run = await asyncio.to_thread(self._look)
             self._looked = time.monotonic()
-        reason = halt_of(self._run) or self.out_of_time()
+        reason = halt_of(self._run) or self.out_of_time(seconds)
         if reason is None:
             self._started += 1
         return reason
 
-    def out_of_time(self) -> TimeSlice | None:
+    def out_of_time(self, seconds: float = 0) -> TimeSlice | None:
         """Set when the time left is short — unless nothing has been done yet: then calling again would not help."""
-        if self._started and self._remaining() < min(_RESERVE_SECONDS, self._life / 2):
+        if self._started and self._remaining() < min(_RESERVE_SECONDS + seconds, self._life / 2):
             return TimeSlice("the call's time is nearly over")
         return None
 

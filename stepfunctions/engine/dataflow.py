@@ -14,7 +14,7 @@ from shared.nodes.base import NodeError
 from shared.runs.model import NodeRecord
 from stepfunctions.engine import containers
 from stepfunctions.engine.control import Control, Halt
-from stepfunctions.engine.errors import Busy, Failure, Paused, Stopped, TimeSlice
+from stepfunctions.engine.errors import HALTS, Busy, Failure
 from stepfunctions.engine.execute import NewWorld, attempt, compute, fail, skip
 from stepfunctions.engine.frame import Frame
 from stepfunctions.engine.journal import RENEW_SECONDS, Claim, Journal
@@ -41,7 +41,7 @@ class Dataflow:
                 dependents.setdefault(before, []).append(node)
         ready = deque(n for n in nodes if not waiting[n.id])
         running: dict[asyncio.Task[None], str] = {}
-        halt: Halt | None = None
+        halt: Halt | Busy | None = None
 
         def settled(node_id: str) -> None:
             for dependent in dependents.get(node_id, ()):
@@ -60,7 +60,7 @@ class Dataflow:
                         await load(frame, node)
                         self._compute(frame, node)
                         settled(node.id)
-                    elif halt := halt or await self.control.halt():
+                    elif halt := halt or await self.control.halt(_seconds(node)):
                         break
                     else:
                         running[asyncio.create_task(self._start(frame, node))] = node.id
@@ -69,8 +69,12 @@ class Dataflow:
                 done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
                     node_id = running.pop(task)
-                    task.result()
-                    settled(node_id)
+                    try:
+                        task.result()
+                    except HALTS as reason:
+                        halt = halt or reason
+                    else:
+                        settled(node_id)
                 if halt:
                     ready.clear()
         except BaseException:
@@ -109,7 +113,7 @@ class Dataflow:
     async def _claimed(self, frame: Frame, node: BoundNode) -> None:
         """Run a node that touches the world under its lease; its result is recorded when this returns."""
         record = NodeRecord(node.id, frame.path, "running", started_at=now_ms())
-        claim = await asyncio.to_thread(self.journal.claim, record)
+        claim = await self._claim(record)
         if isinstance(claim, NodeRecord):
             frame.adopt(claim)
             raise_unhandled(claim)
@@ -127,7 +131,7 @@ class Dataflow:
                         await attempt(frame, node, record, self.new_world(), asyncio.sleep)
                 except Failure as raised:
                     failure = raised
-        except (Paused, Stopped, TimeSlice, Busy):
+        except HALTS:
             await asyncio.to_thread(self.journal.put_down, record)
             raise
         except asyncio.CancelledError:
@@ -136,9 +140,27 @@ class Dataflow:
             # Shielded: what stops this node is not to stop the note that it was stopped.
             await asyncio.shield(asyncio.to_thread(self.journal.finish, record))
             raise
+        except Exception:
+            # A store is down, say. Nothing is in flight here any more, so nobody has to wait for the lease to run out.
+            if node.kind == "container" or node.idempotent:
+                with contextlib.suppress(Exception):
+                    await asyncio.to_thread(self.journal.put_down, record)
+            raise
         await asyncio.to_thread(self.journal.finish, frame.outcomes[node.id].record)
         if failure is not None:
             raise failure
+
+    async def _claim(self, record: NodeRecord) -> Claim | NodeRecord:
+        """Claim a node. Who is stopped meanwhile gives it back: a lease that nobody uses would hold others up."""
+        claiming = asyncio.ensure_future(asyncio.to_thread(self.journal.claim, record))
+        try:
+            return await asyncio.shield(claiming)
+        except asyncio.CancelledError:
+            with contextlib.suppress(Exception):
+                claim = await claiming
+                if isinstance(claim, Claim):
+                    await asyncio.to_thread(self.journal.put_down, record, broken=claim is Claim.BROKEN)
+            raise
 
     @contextlib.asynccontextmanager
     async def _lease(self, record: NodeRecord) -> AsyncIterator[None]:
@@ -147,7 +169,12 @@ class Dataflow:
         async def renew() -> None:
             while True:
                 await asyncio.sleep(RENEW_SECONDS)
-                await asyncio.to_thread(self.journal.renew, record)
+                try:
+                    await asyncio.to_thread(self.journal.renew, record)
+                except Busy:
+                    return  # it is lost; `finish` will say so
+                except Exception:
+                    continue  # the table is busy; the lease outlives two renewals that fail
 
         async with contextlib.AsyncExitStack() as stack:
             keeper = asyncio.create_task(renew())
@@ -167,6 +194,11 @@ def raise_unhandled(record: NodeRecord) -> None:
     """Raise the Failure of a record that says the node failed and nothing handled it."""
     if record.status == "failed" and not record.handled and record.error is not None:
         raise Failure(record.node, record.error["error"], record.error["message"], record.attempts)
+
+
+def _seconds(node: BoundNode) -> float:
+    """What a node may take at once. A container looks at the time before each iteration."""
+    return 0 if node.kind == "container" else node.timeout_seconds
 
 
 def _settled(frame: Frame, node_id: str) -> bool:

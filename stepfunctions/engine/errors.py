@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 
 class TimeSlice(Exception):
@@ -19,6 +19,9 @@ class Paused(Exception):
 
 class Stopped(Exception):
     """The run has ended already, or is to end: there is nothing left to do."""
+
+
+HALTS: Final = (TimeSlice, Busy, Paused, Stopped)  # no node's fault: what is in flight finishes, nothing new starts
 
 
 class NodeFailed(Exception):

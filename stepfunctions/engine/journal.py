@@ -28,6 +28,7 @@ LEASE_MS: Final = 15_000
 RENEW_SECONDS: Final = 5.0
 _PACK_BYTES: Final = 300_000  # before compression; DynamoDB's items have at most 400 KB
 _FINAL: Final = ("completed", "failed", "skipped")
+_IN_FLIGHT: Final = ("running", "cancelled")  # what was stopped in the middle, too, may have had its effect
 
 
 class Claim(Enum):
@@ -65,7 +66,10 @@ class Journal:
         try:
             self._store.put_node(self._execution, record.scope, record.node, item, Attr("PK").not_exists())
         except ConditionFailed as held:
-            return self._take_over(record, held.item or {})
+            found = held.item or {}
+            # A call claims a node once: its own claim standing there is this one, whose answer was lost on the way.
+            mine = found.get("owner") == self._owner and found["status"] == "running"
+            return Claim.NEW if mine else self._take_over(record, found)
         return Claim.NEW
 
     def _take_over(self, record: NodeRecord, held: Item) -> Claim | NodeRecord:
@@ -73,14 +77,16 @@ class Journal:
             return _record(held)
         if held["status"] == "running" and held["lease"] > now_ms():
             raise Busy("a node is in flight in another call")
-        record.attempts = _record(held).attempts
+        # An attempt that was interrupted was one; its record was written before it was counted.
+        record.attempts = _record(held).attempts + (held["status"] == "running")
         same = Attr("owner").eq(held["owner"]) & Attr("lease").eq(held["lease"])
         try:
             item = self._item(record, lease=now_ms() + LEASE_MS)
             self._store.put_node(self._execution, record.scope, record.node, item, same)
-        except ConditionFailed:
-            raise Busy("another call was first") from None
-        return Claim.BROKEN if held["status"] == "running" else Claim.RESUME
+        except ConditionFailed as first:
+            if (first.item or {}).get("owner") != self._owner:
+                raise Busy("another call was first") from None
+        return Claim.BROKEN if held["status"] in _IN_FLIGHT else Claim.RESUME
 
     def renew(self, record: NodeRecord) -> None:
         """Keep the lease. Raises Busy if it was lost."""
@@ -95,18 +101,25 @@ class Journal:
         except ConditionFailed:
             raise Busy("the lease was lost") from None
 
-    def put_down(self, record: NodeRecord) -> None:
-        """Give a node back unfinished, for a later call to go on with."""
-        record.status = "pending"
+    def put_down(self, record: NodeRecord, *, broken: bool = False) -> None:
+        """Give a node back unfinished, for a later call to go on with; `broken`, as it was found, if it was in flight
+        when an earlier call died.
+        """
+        record.status = "running" if broken else "pending"
         self.finish(record)
 
-    def write(self, record: NodeRecord) -> None:
-        """Write a record that needs no lease (a timer armed, a question asked), unless one is there: keep that."""
-        unfinished = Attr("PK").not_exists() | Attr("status").is_in(["paused", "pending"])
+    def write(self, record: NodeRecord) -> NodeRecord:
+        """Write a record that needs no lease (a timer armed, a question asked or settled); gives what stands there.
+
+        That is another one where another call was first: a wait is armed once, and settled once.
+        """
+        before = ["pending"] if record.status == "paused" else ["pending", "paused"]
+        unfinished = Attr("PK").not_exists() | Attr("status").is_in(before)
         try:
             self._store.put_node(self._execution, record.scope, record.node, self._item(record), unfinished)
-        except ConditionFailed:
-            return
+        except ConditionFailed as held:
+            return _record(held.item) if held.item else record
+        return record
 
     def note(self, record: NodeRecord) -> None:
         """Remember a pure node's or a dead path's record for the next `flush`."""

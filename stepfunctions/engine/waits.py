@@ -18,7 +18,7 @@ from stepfunctions.engine.frame import Frame
 from stepfunctions.plan import BoundNode
 
 
-_COARSE_MS: Final = 1_000
+_COARSE_MS: Final = 1_000  # moto leaves out what is below a second
 
 
 class TaskDesk(Protocol):
@@ -92,8 +92,9 @@ class Waits:
         record, node_type = outcome.record, get(node.type)
         if isinstance(node_type, Timer):
             # A Wait state's clock may be coarser than ours: what is missing to the moment is waited for here.
-            early = (record.until or 0) - now_ms()
-            await asyncio.sleep(min(max(early, 0), _COARSE_MS) / 1000)
+            left = (record.until or 0) - now_ms()
+            if left > 0:
+                await asyncio.sleep((min(left, _COARSE_MS) + 1) / 1000)
             timer, waited = node_type, now_ms() - (record.started_at or now_ms())
             await self._settled(node, record, lambda call: timer.elapsed(call, waited))
         elif isinstance(node_type, Question):

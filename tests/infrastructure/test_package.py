@@ -17,6 +17,8 @@ from infrastructure.package.__main__ import measure, table
 ROOT = Path(__file__).resolve().parents[2]
 OURS = ("functions", "shared", "stepfunctions")
 FOLDERS = sorted(p.parent.name for p in (ROOT / "functions").glob("*/handler.py"))
+NODES = ROOT / "shared" / "nodes"
+RUN_NODES = ("runner", "tasks")  # a question is a node, too
 MAGIC_3_13 = (3571).to_bytes(2, "little") + b"\r\n"
 TARGET = {"python_version": "3.13", "python_full_version": "3.13.0", "platform_machine": "aarch64", "extra": ""}
 
@@ -30,8 +32,10 @@ def modules(name: str) -> Iterator[Path]:
         yield path / "__init__.py"
 
 
-def imports(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text())):
+def imports(path: Path, runs_nodes: bool = True) -> Iterator[str]:
+    tree = ast.parse(path.read_text())
+    # A node's own clients are loaded when it runs, by imports inside of its functions.
+    for node in ast.walk(tree) if runs_nodes or NODES not in path.parents else tree.body:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -44,19 +48,19 @@ def reached(handler: Path) -> tuple[set[Path], set[str]]:
     seen: set[Path] = set()
     foreign: set[str] = set()
     todo = [handler]
+    runs_nodes = handler.parent.name in RUN_NODES
     while todo:
         path = todo.pop()
         if path in seen:
             continue
         seen.add(path)
-        for name in imports(path):
+        for name in imports(path, runs_nodes):
             if name.split(".")[0] in OURS:
                 todo += modules(name)
             else:
                 foreign.add(name.split(".")[0])
-        if path == ROOT / "shared" / "nodes" / "registry.py":
-            # It imports what it finds in the folder.
-            todo += (ROOT / "shared" / "nodes").rglob("*.py")
+        if path == NODES / "registry.py":
+            todo += NODES.glob("*/[!_]*.py")  # it imports what it finds there
     return seen, foreign - set(sys.stdlib_module_names) - {"__future__"}
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 
 from shared.tenancy import Tenant
+from tests import triggered
 from tests.functions.api.workflows_over_http import adder, created
 from tests.shared.tasks.asking import a_task
 
@@ -83,3 +84,13 @@ def _execution(client: httpx.Client) -> str:
 def _node(client: httpx.Client) -> str:
     del client
     return "start"
+
+
+@sample("webhook_id")
+def _webhook(client: httpx.Client) -> str:
+    return str(triggered.published(client, triggered.webhook(auth="hmac"))["hook"]["id"])
+
+
+@sample("schedule_id")
+def _schedule(client: httpx.Client) -> str:
+    return str(triggered.published(client, triggered.schedule())["clock"]["id"])

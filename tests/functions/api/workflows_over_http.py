@@ -27,7 +27,11 @@ def workflow(nodes: list[Json], wires: str = "", **fields: Any) -> Json:
 def adder(**fields: Any) -> Json:
     """Adds one to `a` of what it is started with."""
     return workflow(
-        [node("start", "manual_trigger"), node("add", "transform", {"expression": "trigger.a + 1"}), node("out", "output")],
+        [
+            node("start", "manual_trigger"),
+            node("add", "transform", {"expression": "trigger.a + 1"}),
+            node("out", "output"),
+        ],
         "start.trigger -> add.input; add.output -> out.value",
         **fields,
     )

@@ -36,4 +36,4 @@ def test_configs_that_do_not_fit(config: dict[str, Any]) -> None:
 
 def test_configs_that_do() -> None:
     assert fits(LOOP, {})
-    assert fits(LOOP, {"max_concurrency": 50, "on_item_error": "skip", "mode": "distributed", "result": "nodes.a.b"})
+    assert fits(LOOP, {"max_concurrency": 50, "on_item_error": "skip", "mode": "inline", "result": "nodes.a.b"})

@@ -289,7 +289,7 @@ def test_another_tenants_tasks_are_not_there(service, tenant, other_tenant):
         with pytest.raises(NotFound):
             act()
     theirs.withdraw(service.get(task_id)[0].execution_id)
-    theirs.tidy(task_id, 0)
+    theirs.tidy(task_id)
     assert theirs.desk(service.get(task_id)[0].execution_id).settle(task_id) is None
     assert service.get(task_id)[0].status == "open"
 
@@ -306,12 +306,12 @@ def test_an_answer_outlives_a_failure_to_deliver_it(service, tenant, admin, monk
     assert service.complete(admin, task_id, "approve").status == "completed"
     item = _item(tenant, task_id)
     assert item["GSI2SK"] <= iso(now_ms() + 60_000)
-    service.tidy(task_id, now_ms() + 60_000)
+    service.tidy(task_id)
     assert "token" in _item(tenant, task_id)
     tokens: list[str] = []
     monkeypatch.setattr(states, "send_success", lambda token: bool(tokens.append(token)) or True)
-    service.tidy(task_id, now_ms() + 60_000)
-    service.tidy(task_id, now_ms() + 60_000)
+    service.tidy(task_id)
+    service.tidy(task_id)
     assert tokens == [TOKEN]
     assert not {"token", "GSI2PK", "GSI2SK"} & set(_item(tenant, task_id))
     assert TOKEN not in capsys.readouterr().out
@@ -328,12 +328,12 @@ def test_the_sweeper_closes_the_task_of_an_ended_run_and_leaves_others(service, 
     over, going_on = a_run(tenant), a_run(tenant)
     closed, left = a_task(tenant, over), a_task(tenant, going_on)
     RunStore(TenantTable(tenant)).close(over.id, "failed")
-    again = now_ms() + 3_600_000
     for task_id in (closed, left, "tk_none"):
-        service.tidy(task_id, again)
+        service.tidy(task_id)
     assert service.get(closed)[0].status == "cancelled"
+    assert "GSI2PK" not in _item(tenant, closed)
     assert service.get(left)[0].status == "open"
-    assert _item(tenant, left)["GSI2SK"] == iso(again)
+    assert iso(now_ms() + 3_590_000) < _item(tenant, left)["GSI2SK"] < iso(now_ms() + 3_610_000)
 
 
 def test_the_token_is_sealed_for_its_task(service, tenant):

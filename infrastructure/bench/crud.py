@@ -1,0 +1,65 @@
+"""CRUD: a request for a workflow against a bare handler that makes the same DynamoDB calls."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, Final
+
+from infrastructure.bench.figures import Figure, compared, rounds
+from infrastructure.bench.sides import Sides
+from infrastructure.bench.transitions import DOCUMENTS
+
+_TARGET: Final = 1.5
+_PAGE: Final = 20
+_CALLS: Final = {
+    "create": "one transaction of two puts",
+    "read": "one consistent GetItem",
+    "list": f"one Query of {_PAGE} items",
+    "update": "one consistent GetItem and one transaction of two updates",
+}
+
+
+def measure(sides: Sides, count: int, seconds: float) -> list[Figure]:
+    """`crud_create`, `crud_read`, `crud_list`, `crud_update`."""
+    document = json.loads(DOCUMENTS[-1].read_text())
+    workflow = sides.ours.send("POST", "/workflows", document)["id"]
+    bare_id = sides.bare.send("POST", "/create", {"document": document})["id"]
+    for _ in range(_PAGE):
+        sides.ours.send("POST", "/workflows", document)
+    partition = f"T#{sides.tenant_id}#"
+    draft = {"pk": f"{partition}WF#{workflow}", "sk": "DRAFT"}
+    page = {"pk": f"{partition}WFS", "limit": _PAGE}
+
+    def pair(what: str, number: int) -> tuple[tuple[str, str, Any], Any]:
+        change = {"description": f"change {number}"}
+        return {
+            "create": (("POST", "/workflows", document), {"document": document}),
+            "read": (("GET", f"/workflows/{workflow}", None), draft),
+            "list": (("GET", f"/workflows?limit={_PAGE}", None), page),
+            "update": (("PATCH", f"/workflows/{workflow}", change), {"id": bare_id, "changes": change}),
+        }[what]
+
+    return [_figure(sides, what, lambda n, what=what: pair(what, n), count, seconds / len(_CALLS)) for what in _CALLS]
+
+
+def _figure(
+    sides: Sides, what: str, pair: Callable[[int], tuple[tuple[str, str, Any], Any]], count: int, seconds: float
+) -> Figure:
+    ours: list[float] = []
+    bare: list[float] = []
+    for number in rounds(count + 2, seconds):
+        call, job = pair(number)
+        ours.append(sides.ours.timed(*call)[0])
+        bare.append(sides.bare.timed("POST", f"/{what}", job)[0])
+    # The first two are left out: whatever is only done once was done in them.
+    mine, theirs = sides.handler_ms("api")[-len(ours) + 2 :], sides.handler_ms("web")[-len(bare) + 2 :]
+    inside = compared(what, mine, theirs, against="").detail
+    return compared(
+        f"crud_{what}",
+        ours[2:] or ours,
+        bare[2:] or bare,
+        against=f"a bare handler behind the same kind of API: {_CALLS[what]}",
+        target=_TARGET,
+        detail={"inside_ours_ms": inside["ours_ms"], "inside_bare_ms": inside["bare_ms"]},
+    )

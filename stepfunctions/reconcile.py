@@ -1,0 +1,155 @@
+"""What is true of a run that its own calls could not say: its execution ended, never began, or goes on too long.
+
+`ended` is told by an event of Step Functions, which may come late, twice, out of order or never. `sweep` looks by
+itself, every minute, at what is due. Both come to the same few decisions, and making one twice changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from shared.aws import states
+from shared.clock import iso, now_ms
+from shared.errors import NotFound
+from shared.log import logger
+from shared.runs.model import Run
+from shared.runs.store import RunStore
+from shared.store.keys import execution_of, sweep_shards
+from shared.store.table import Directory, TenantTable
+from shared.tasks.service import TaskService
+from shared.tenancy import Tenant, from_envelope, from_record_key
+from stepfunctions import plans
+from stepfunctions.engine.boundary import described
+from stepfunctions.start import launch
+
+_AT_ONCE: Final = 100  # things of one shard that one sweep looks at
+_RESERVE_SECONDS: Final = 10.0
+_MINUTE: Final = 60_000
+_GRACE_MS: Final = _MINUTE  # after a run's deadline: its state machine has the same one
+_SOONEST, _LATEST = 2 * _MINUTE, 60 * _MINUTE
+_AFTER_TROUBLE: Final = 10 * _MINUTE
+_ERROR_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9.]{0,79}")
+
+
+def ended(detail: Mapping[str, Any]) -> str:
+    """Deal with a "Step Functions Execution Status Change" event's detail; gives what was done, in a word."""
+    try:
+        tenant = from_envelope(json.loads(detail["input"]))
+        name, status = str(detail["name"]), str(detail["status"])
+    except (KeyError, ValueError, TypeError):
+        return "not_ours"
+    execution_id, _, attempt = name.rpartition("-")
+    try:
+        run = RunStore(TenantTable(tenant)).get(execution_id)
+    except NotFound:
+        return "no_run"
+    if attempt != str(run.attempt):
+        return "other_attempt"
+    return _conclude(tenant, run, status, detail.get("error"))
+
+
+def _conclude(tenant: Tenant, run: Run, status: str, error: Any = None) -> str:
+    """The execution of the run's current attempt has ended with this status: so has the run, and its tasks are over."""
+    done = "closed_already"
+    if status not in _ENDS:
+        return "goes_on"
+    if not run.ended:
+        closed, what = _ENDS[status]
+        told = f"{what} ({error})" if isinstance(error, str) and _ERROR_NAME.fullmatch(error) else what
+        failure = None if closed != "failed" else _failure("Timeout" if status == "TIMED_OUT" else "Internal", told)
+        won = RunStore(TenantTable(tenant)).close(run.id, closed, error=failure)
+        done = closed if won is not None else "closed_already"
+    TaskService(tenant).withdraw(run.id)
+    return done
+
+
+_ENDS: Final[Mapping[str, tuple[Any, str]]] = {
+    "SUCCEEDED": ("failed", "the state machine ended before the run had"),
+    "FAILED": ("failed", "the state machine failed"),
+    "TIMED_OUT": ("failed", "the run took longer than its workflow allows"),
+    "ABORTED": ("cancelled", ""),
+}
+
+
+def _failure(error: str, message: str) -> dict[str, Any]:
+    return {"node_id": None, "error": error, "message": message}
+
+
+def sweep(remaining: Callable[[], float]) -> dict[str, int]:
+    """Look at what is due, as long as time remains (seconds); gives how often what was done."""
+    done: Counter[str] = Counter()
+    for shard in sweep_shards():
+        for entry in Directory().due(shard, iso(now_ms()), _AT_ONCE):
+            if remaining() < _RESERVE_SECONDS:
+                done["left"] += 1
+                continue
+            done[_look_at(entry)] += 1
+    return dict(done)
+
+
+def _look_at(entry: Mapping[str, Any]) -> str:
+    tenant = from_record_key(entry["PK"])
+    execution_id = execution_of(entry["PK"]) if entry["SK"] == "META" else None
+    if tenant is None or (execution_id is None and not entry["PK"].endswith("#TASKS")):
+        return "unknown"
+    try:
+        if execution_id is not None:
+            return _look_at_run(tenant, execution_id)
+        TaskService(tenant).tidy(entry["SK"])
+        return "task"
+    except Exception as error:
+        # Whatever it is, it must not stand in the way of what else is due: it is looked at again, later.
+        logger("run-events").error("not_swept", tenant_id=tenant.id, thing=entry["SK"], **described(error))
+        _postpone(tenant, execution_id, entry["SK"])
+        return "trouble"
+
+
+def _postpone(tenant: Tenant, execution_id: str | None, task_id: str) -> None:
+    again = now_ms() + _AFTER_TROUBLE
+    try:
+        if execution_id is not None:
+            RunStore(TenantTable(tenant)).look_again(execution_id, again)
+        else:
+            TaskService(tenant).look_again(task_id, again)
+    except Exception as error:
+        logger("run-events").error("not_postponed", tenant_id=tenant.id, **described(error))
+
+
+def _look_at_run(tenant: Tenant, execution_id: str) -> str:
+    runs = RunStore(TenantTable(tenant))
+    try:
+        run = runs.get(execution_id)
+    except NotFound:
+        return "gone"
+    if run.ended:
+        return "closed_already"
+    found = states.describe_execution(run.machine, run.execution_name)
+    if found is not None and found["status"] in _ENDS:
+        return _conclude(tenant, run, found["status"], found.get("error"))
+    late = now_ms() - run.deadline
+    if late > _GRACE_MS:
+        done = _conclude(tenant, run, "TIMED_OUT")
+        states.stop_execution(run.machine, run.execution_name)  # second, or the run would be taken for cancelled
+        return done
+    # First the next look, so that a launch that fails is tried again soon.
+    age = now_ms() - run.created_at
+    wait = min(max(age // 2, _SOONEST), _LATEST, -late + 2 * _GRACE_MS) if found is not None else _SOONEST
+    runs.look_again(run.id, now_ms() + wait)
+    if found is not None:
+        return "goes_on"
+    return _launch_again(tenant, run)
+
+
+def _launch_again(tenant: Tenant, run: Run) -> str:
+    """The call that wrote the run's record did not come to start its execution."""
+    try:
+        plan = plans.load(tenant, run.plan)
+    except LookupError:
+        RunStore(TenantTable(tenant)).close(run.id, "failed", error=_failure("Internal", "the run's plan is gone"))
+        return "failed"
+    launch(tenant, run, tuple(q.timeout_seconds for q in plan.questions))
+    return "launched"
