@@ -29,6 +29,7 @@ class Settings:
     dispatcher_arn: str = ""
     scheduler_group: str = ""
     scheduler_role_arn: str = ""
+    schedule_dead_letters_arn: str = ""  # the queue for calls of the dispatcher that Scheduler gives up
     user_pool_id: str = ""
     user_pool_client_id: str = ""
     jwks_url: str = ""  # where the user pool's keys are read; empty: at the pool's own address

@@ -14,7 +14,7 @@ MAX_DEPTH: Final = 100  # far below Python's recursion limit, which code further
 def loads(body: bytes) -> Any:
     """The value. Raises BadRequest `bad_json`: no JSON, not UTF-8, NaN, half a surrogate pair, too deep."""
     try:
-        value = json.loads(body, parse_constant=_no_constant, parse_float=_number)
+        value = json.loads(body.decode(), parse_constant=_no_constant, parse_float=_number)
         if b"\\u" in body:
             json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair cannot be stored
     except UnicodeError:

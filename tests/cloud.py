@@ -88,6 +88,7 @@ def deploy() -> dict[str, str]:
         "SW_BUS": "sw-test",
         "SW_SCHEDULER_GROUP": "sw-test",
         "SW_SCHEDULER_ROLE_ARN": f"{role}scheduler",
+        "SW_SCHEDULE_DEAD_LETTERS_ARN": f"arn:aws:sqs:{REGION}:{ACCOUNT}:sw-test-schedules",
         "SW_STATES_ROLE_ARN": f"{role}states",
         "SW_MACHINE_PREFIX": "sw-test-",
         "SW_RUNNER_ARN": f"{function}runner",

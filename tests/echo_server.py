@@ -1,4 +1,5 @@
-"""An HTTP service for tests: `/echo` says what it got, `/status/N` answers N, `/slow?s=1` takes its time, `/big?n=…`.
+"""An HTTP service for tests: `/echo` says what it got, `/status/N` answers N, `/slow?s=1` takes its time, `/big?n=…`,
+`/flaky?n=1` fails once.
 
 `seen` keeps (method, path, headers, body) of every request.
 """
@@ -48,6 +49,9 @@ class _Handler(BaseHTTPRequestHandler):
         status, answer = 200, b""
         if parts.path.startswith("/status/"):
             status = int(parts.path.split("/")[2])
+        elif parts.path == "/flaky":  # fails the first n times that it is asked with this very query
+            asked = sum(path == self.path for _, path, _, _ in list(self.server.seen))
+            status = 500 if asked <= int(query["n"]) else 200
         elif parts.path == "/slow":
             time.sleep(float(query["s"]))
         elif parts.path == "/big":

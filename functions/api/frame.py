@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import math
 from time import perf_counter_ns
-from typing import Any, Final, NoReturn
+from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from functions.api import problems
-from shared.errors import AppError, BadRequest, TooLarge
+from shared import strict_json
+from shared.errors import AppError, TooLarge
 from shared.ids import new_id
 from shared.log import logger
 
@@ -18,50 +17,8 @@ from shared.log import logger
 # this to it could not be answered in words any more.
 MAX_BODY: Final = 6 * 1024 * 1024
 MAX_ANSWER: Final = 5_500_000
-MAX_DEPTH: Final = 100  # far below Python's recursion limit, which code further in would hit
 
 _log = logger("api")
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _number(text: str) -> float:
-    value = float(text)
-    if math.isinf(value):
-        raise ValueError(f"the number {text[:20]} is too large")
-    return value
-
-
-def _check_json(body: bytes) -> None:
-    """Refuse what Python's parser lets pass but JSON or the code behind does not. Raises BadRequest."""
-    try:
-        value = json.loads(body.decode(), parse_constant=_no_constant, parse_float=_number)
-        if b"\\u" in body:
-            json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair cannot be stored
-    except UnicodeError:
-        raise BadRequest("the body is not valid UTF-8", code="bad_json") from None
-    except json.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
-        raise BadRequest(f"the body is not JSON: {error.msg} at {where}", code="bad_json") from None
-    except ValueError as error:
-        raise BadRequest(f"the body is not JSON: {str(error)[:100]}", code="bad_json") from None
-    except RecursionError:
-        raise BadRequest(f"the body is nested deeper than {MAX_DEPTH} levels", code="bad_json") from None
-    if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
-        return
-    level: list[Any] = [value]
-    for _ in range(MAX_DEPTH):
-        level = [
-            child
-            for v in level
-            for child in (v.values() if isinstance(v, dict) else v)
-            if isinstance(child, (dict, list))
-        ]
-        if not level:
-            return
-    raise BadRequest(f"the body is nested deeper than {MAX_DEPTH} levels", code="bad_json")
 
 
 class Frame:
@@ -126,7 +83,7 @@ async def _read(scope: Scope, receive: Receive) -> bytes:
     content_type = next((v for k, v in scope["headers"] if k.lower() == b"content-type"), b"")
     media_type = content_type.split(b";")[0].strip().lower()
     if body and (media_type == b"application/json" or media_type.endswith(b"+json")):
-        _check_json(body)
+        strict_json.loads(body)
     return body
 
 

@@ -11,7 +11,6 @@ A path names a field of the body as it is (`nodes.0.id`); anything else starts w
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from http import HTTPStatus
 from typing import Any, Final
 
 from fastapi import FastAPI, Request
@@ -20,8 +19,8 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from shared.errors import AppError, Problem
+from shared.problems import MEDIA_TYPE, document
 
-MEDIA_TYPE: Final = "application/problem+json"
 _MAX_ERRORS: Final = 50
 _MAX_PATH: Final = 200
 _CODES: Final = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 413: "too_large", 415: "media_type"}
@@ -60,19 +59,6 @@ RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
         "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
     }
 }
-
-
-def document(status: int, code: str, detail: str, errors: Sequence[Problem], request_id: str) -> dict[str, Any]:
-    """A problem document as JSON."""
-    return {
-        "type": f"urn:statewright:problem:{code}",
-        "title": HTTPStatus(status).phrase,
-        "status": status,
-        "detail": detail,
-        "code": code,
-        "errors": [e.as_dict() for e in errors],
-        "request_id": request_id,
-    }
 
 
 def response(

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any, Final
+from functools import partial
+from statistics import median
+from typing import Any, Final, TypeAlias
 
 from infrastructure.bench.figures import Figure, compared, rounds
 from infrastructure.bench.sides import Sides
 from infrastructure.bench.transitions import DOCUMENTS
+from infrastructure.local.deploy import STACK_NAME
 
+Pair: TypeAlias = tuple[tuple[str, str, Any], Any]
+"""A request to the API, and what the bare function is given for the same."""
+
+_FIRST: Final = 2  # rounds that are left out: what is only done once was done in them
 _TARGET: Final = 1.5
 _PAGE: Final = 20
 _CALLS: Final = {
@@ -31,7 +38,7 @@ def measure(sides: Sides, count: int, seconds: float) -> list[Figure]:
     draft = {"pk": f"{partition}WF#{workflow}", "sk": "DRAFT"}
     page = {"pk": f"{partition}WFS", "limit": _PAGE}
 
-    def pair(what: str, number: int) -> tuple[tuple[str, str, Any], Any]:
+    def pair(what: str, number: int) -> Pair:
         change = {"description": f"change {number}"}
         return {
             "create": (("POST", "/workflows", document), {"document": document}),
@@ -40,26 +47,23 @@ def measure(sides: Sides, count: int, seconds: float) -> list[Figure]:
             "update": (("PATCH", f"/workflows/{workflow}", change), {"id": bare_id, "changes": change}),
         }[what]
 
-    return [_figure(sides, what, lambda n, what=what: pair(what, n), count, seconds / len(_CALLS)) for what in _CALLS]
+    return [_figure(sides, what, partial(pair, what), count, seconds / len(_CALLS)) for what in _CALLS]
 
 
-def _figure(
-    sides: Sides, what: str, pair: Callable[[int], tuple[tuple[str, str, Any], Any]], count: int, seconds: float
-) -> Figure:
+def _figure(sides: Sides, what: str, pair: Callable[[int], Pair], count: int, seconds: float) -> Figure:
     ours: list[float] = []
     bare: list[float] = []
-    for number in rounds(count + 2, seconds):
+    for number in rounds(count + _FIRST, seconds, at_least=_FIRST + 2):
         call, job = pair(number)
         ours.append(sides.ours.timed(*call)[0])
         bare.append(sides.bare.timed("POST", f"/{what}", job)[0])
-    # The first two are left out: whatever is only done once was done in them.
-    mine, theirs = sides.handler_ms("api")[-len(ours) + 2 :], sides.handler_ms("web")[-len(bare) + 2 :]
-    inside = compared(what, mine, theirs, against="").detail
+    ours, bare = ours[_FIRST:], bare[_FIRST:]
+    inside = [median(sides.inside(name, len(ours))) for name in (f"{STACK_NAME}-api", "bench-bare-web")]
     return compared(
         f"crud_{what}",
-        ours[2:] or ours,
-        bare[2:] or bare,
+        ours,
+        bare,
         against=f"a bare handler behind the same kind of API: {_CALLS[what]}",
         target=_TARGET,
-        detail={"inside_ours_ms": inside["ours_ms"], "inside_bare_ms": inside["bare_ms"]},
+        detail={"inside_ours_ms": inside[0], "inside_bare_ms": inside[1]},
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median, quantiles
 from typing import Any, Final
 
-RATIO: Final = "×"
+RATIO: Final = "x"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +25,9 @@ class Figure:
 
     @property
     def met(self) -> str:
-        """`yes`, `NO`, or `–` where there is no target."""
+        """`yes`, `NO`, or `-` where there is no target."""
         if self.target is None:
-            return "–"
+            return "-"
         return "yes" if self.value <= self.target else "NO"
 
     def as_dict(self) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from statistics import median
 from typing import Any, Final
 
 from infrastructure.bench.figures import Figure, compared, rounds
+from infrastructure.bench.sides import BenchFailed
 from infrastructure.local.archive import ROOT
 
 FUNCTIONS: Final = tuple(sorted(f.parent.name for f in (ROOT / "functions").glob("*/handler.py")))
@@ -94,7 +95,7 @@ def _once(module: str, path: str | None = None) -> Times:
         check=False,
     )
     if done.returncode != 0:
-        raise RuntimeError(f"{module} cannot be imported:\n{done.stderr[-2000:]}")
+        raise BenchFailed(f"{module} cannot be imported:\n{done.stderr[-2000:]}")
     wall, cpu, wall_answered, cpu_answered = json.loads(done.stderr.splitlines()[-1])
     return wall, cpu, wall_answered, cpu_answered
 

@@ -77,27 +77,26 @@ class Sides:
         """A run of ours, once it is completed."""
         ended = ("completed", "failed", "cancelled")
         path = f"/workflows/executions/{run_id}"
-        run = until(lambda: self.ours.send("GET", path), lambda found: found["status"] in ended)
+        run: dict[str, Any] = until(lambda: self.ours.send("GET", path), lambda found: found["status"] in ended)
         if run["status"] != "completed":
             raise BenchFailed(f"run {run_id} is {run['status']}: {run['error']}")
         return run
 
     def execution_ended(self, arn: str) -> dict[str, Any]:
         """A bare execution, once it has succeeded."""
-        found = until(lambda: self._states.describe_execution(executionArn=arn), lambda e: e["status"] != "RUNNING")
+        found: dict[str, Any] = until(
+            lambda: self._states.describe_execution(executionArn=arn), lambda e: e["status"] != "RUNNING"
+        )
         if found["status"] != "SUCCEEDED":
             raise BenchFailed(f"the bare execution {found['status']}: {found.get('cause')}")
         return found
 
-    def handler_ms(self, function: str) -> list[float]:
-        """What the bare function `web`, or one of ours, says in its log about its own time."""
-        group = "/aws/lambda/bench-bare-web" if function == "web" else None
-        if group is None:
-            lines = self.stack.logs(function)
-        else:
-            found = self.stack.client("logs").filter_log_events(logGroupName=group, limit=10_000)
-            lines = [event["message"] for event in found["events"]]
-        return [json.loads(line)["ms"] for line in lines if line.startswith("{") and '"ms"' in line]
+    def inside(self, function: str, last: int) -> list[float]:
+        """Milliseconds that the `last` calls of a function took inside its handler, by its own log."""
+        group = f"/aws/lambda/{function}"
+        found = self.stack.client("logs").filter_log_events(logGroupName=group, limit=10_000)["events"]
+        lines = [event["message"] for event in found if event["message"].startswith("{")]
+        return [line["ms"] for line in map(json.loads, lines) if "ms" in line][-last:]
 
 
 def until(look: Callable[[], T], good: Callable[[T], bool]) -> T:

@@ -153,7 +153,11 @@ def start(state: Path, allowed_hosts: Sequence[str] = ()) -> Stack:
         wait_for(stack.children, f"{stack.endpoint}/_ministack/health", "the local AWS")
         stack.deploy()
         wait_for(stack.children, f"{stack.api_url}/openapi.json", "the API")
-        stack.tenants = seed(stack.api_url, state / "tenants.json")
+        try:
+            stack.tenants = seed(stack.api_url, state / "tenants.json")
+        except LocalError as error:
+            said = [line for line in stack.logs("api") if '"level":"ERROR"' in line]
+            raise LocalError("\n".join([str(error), "the API's log says:", *said[-3:]])) from error
         write_private(state / "stack.json", stack.describe(os.getpid()))
     except BaseException:
         if stack is not None:

@@ -26,6 +26,7 @@ _THROTTLED: Final = {
     "ThrottlingException",
     "RequestLimitExceeded",
     "InternalServerError",
+    "TransactionConflictException",  # a single write met a transaction on the same item
 }
 _BATCH: Final = 25  # BatchWriteItem's limit
 

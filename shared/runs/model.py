@@ -71,7 +71,8 @@ class NodeRecord:
     error: Mapping[str, Any] | None = None
     usage: dict[str, Any] = field(default_factory=dict)
     logs: list[dict[str, Any]] = field(default_factory=list)
-    until: int | None = None  # a timer's moment
+    until: int | None = None  # a timer's moment, or the next attempt's
+    tries_left: int | None = None  # of its retry policy, while the node rests between two attempts
     task: str | None = None  # a question's task
     handled: bool = True  # False: this failure ended its scope, and a retry starts here
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
@@ -62,13 +63,19 @@ class RunStore:
         return _from_item(item)
 
     def begin(self, execution_id: str) -> Run | None:
-        """A call starts working on the run: it is `running`. The run, or None if it has ended."""
+        """A call starts working on the run: it is `running`, unless it is to rest. The run, or None if it has ended."""
         change = Change(set={"status": "running"}, first={"started_at": now_ms()}, remove=["pause_reason"])
-        return self._change(execution_id, change)
+        run = self._change(execution_id, change, Attr("control").not_exists())
+        if run is None:  # somebody has asked for something
+            found = self.get(execution_id)
+            if not found.ended:
+                return found if found.control else self.begin(execution_id)
+        return run
 
-    def rest(self, execution_id: str, reason: str) -> Run | None:
-        """The run is `paused` now. None if it has ended."""
-        return self._change(execution_id, Change(set={"status": "paused", "pause_reason": reason}))
+    def rest(self, execution_id: str, reason: str, *, if_asked: bool = False) -> Run | None:
+        """The run is `paused` now. None if it has ended, or (`if_asked`) nobody wants it to rest any more."""
+        condition = Attr("control").eq("pause") if if_asked else None
+        return self._change(execution_id, Change(set={"status": "paused", "pause_reason": reason}), condition)
 
     def ask(self, execution_id: str, control: str | None) -> Run | None:
         """Set or clear what the engine is asked to do. None if the run has ended."""
@@ -149,12 +156,14 @@ class RunStore:
         pk = self._keys.run(execution_id).pk
         self._table.put_all([(Key(pk, sk), item) for sk, item in packs])
 
-    def reset_node(self, execution_id: str, record: NodeRecord) -> None:
-        """Make a node be run again, as if an earlier call had put it down."""
+    def reset_node(self, execution_id: str, record: NodeRecord, seen: Item) -> None:
+        """Make a node be run again, as if an earlier call had put it down — if its item is still the one `seen`."""
         again = NodeRecord(record.node, record.scope, "pending", attempts=record.attempts)
         body = json.dumps(again.as_dict())
         item = {"status": "pending", "body": body, "owner": "", "lease": 0}
-        self._table.put(self._node_key(execution_id, record.scope, record.node), item)
+        unchanged = Attr("status").eq(seen["status"]) & Attr("owner").eq(seen["owner"])
+        with contextlib.suppress(ConditionFailed):
+            self._table.put(self._node_key(execution_id, record.scope, record.node), item, unchanged)
 
     def _node_key(self, execution_id: str, scope: str, node: str) -> Key:
         return Key(self._keys.run(execution_id).pk, f"{journal_prefix(scope)}N#{node}")
@@ -170,9 +179,11 @@ class RunStore:
         items = self._table.query_all(self._keys.run(execution_id).pk, prefix="PARK#", consistent=True)
         return [(i["state"], i["token"]) for i in items]
 
-    def unpark(self, execution_id: str, state: str) -> None:
-        """Forget a token that was used."""
-        self._table.delete(Key(self._keys.run(execution_id).pk, f"PARK#{state}"))
+    def unpark(self, execution_id: str, state: str, sealed_token: bytes) -> None:
+        """Forget a token that was used, unless the state has come to rest again and waits with another one."""
+        key = Key(self._keys.run(execution_id).pk, f"PARK#{state}")
+        with contextlib.suppress(ConditionFailed):
+            self._table.delete(key, Attr("token").eq(sealed_token))
 
     # --- events ----------------------------------------------------------------------------------------------------
 

@@ -89,6 +89,10 @@ class TaskService:
         answer = self._tasks.answer(kept) if kept is not None else None
         return None if answer is None else answer.as_dict()
 
+    def answerable(self, execution_id: str) -> frozenset[str]:
+        """The ids of a run's tasks that are answered, or may still be."""
+        return frozenset(i for i, status in self._tasks.of_run(execution_id) if status in ("open", "completed"))
+
     def withdraw(self, execution_id: str) -> None:
         """Close the open tasks of a run that is over."""
         for task in self.open_tasks(execution_id):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.nodes.base import NodeError
 from shared.runs.model import NodeRecord
-from stepfunctions.engine.errors import Failure
+from stepfunctions.engine.errors import HALTS, Failure
 from stepfunctions.engine.execute import Skipped, complete, fail, prepare, skip
 from stepfunctions.engine.frame import Frame, ScopedExpressions
 from stepfunctions.plan import BoundNode
@@ -67,7 +67,7 @@ class _Loop:
         self._config = config
         self._before = before
         self._body = frame.plan.members.get(node.id, ())
-        self._failed: NodeError | None = None
+        self._halt: Exception | None = None
 
     async def run(self, items: list[Any]) -> list[Any]:
         """The results in the order of the items. Raises NodeError when an item fails and that is not tolerated."""
@@ -76,7 +76,14 @@ class _Loop:
 
         async def work() -> None:
             for index, item in left:
-                results[index] = await self._iteration(index, item)
+                if self._halt is not None:
+                    return
+                try:
+                    results[index] = await self._iteration(index, item)
+                except HALTS as reason:
+                    # The other lanes come to their own next boundary: what they have in flight is not cut off.
+                    self._halt = reason
+                    return
 
         lanes = min(int(self._config["max_concurrency"]), len(items))
         if lanes <= 1:
@@ -88,6 +95,8 @@ class _Loop:
                         group.create_task(work())
             except BaseExceptionGroup as errors:
                 raise errors.exceptions[0] from None
+        if self._halt is not None:
+            raise self._halt
         return [r for r in results if r is not _DROPPED]
 
     async def _iteration(self, index: int, item: Any) -> Any:
@@ -95,9 +104,8 @@ class _Loop:
         if late is not None:
             raise late
         inner = self._frame.inside(self._node.id, index, {"item": item, "index": index})
-        for record in self._before.get(inner.path, ()):
-            inner.adopt(record)
         try:
+            inner.take_over(self._before.get(inner.path, ()))
             await self._flow.run(inner, self._body)
             return self._result(inner)
         except Failure as failure:

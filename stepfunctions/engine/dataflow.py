@@ -16,11 +16,12 @@ from stepfunctions.engine import containers
 from stepfunctions.engine.control import Control, Halt
 from stepfunctions.engine.errors import HALTS, Busy, Failure
 from stepfunctions.engine.execute import NewWorld, attempt, compute, fail, skip
-from stepfunctions.engine.frame import Frame
+from stepfunctions.engine.frame import Frame, raise_unhandled
 from stepfunctions.engine.journal import RENEW_SECONDS, Claim, Journal
 from stepfunctions.plan import BoundNode
 
 _AT_ONCE: Final = 100  # nodes in flight in one call
+_LOOK_SECONDS: Final = 1.0  # how often a node that rests between two attempts asks whether the call goes on
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,7 @@ class Dataflow:
                         message = "the run was interrupted while this node was in flight, and it must not run twice"
                         fail(frame, node, record, NodeError("Interrupted", message))
                     else:
-                        await attempt(frame, node, record, self.new_world(), asyncio.sleep)
+                        await attempt(frame, node, record, self.new_world(), lambda until: self._rest(node, until))
                 except Failure as raised:
                     failure = raised
         except HALTS:
@@ -150,6 +151,14 @@ class Dataflow:
         if failure is not None:
             raise failure
 
+    async def _rest(self, node: BoundNode, until_ms: int) -> None:
+        """Rest between two attempts. Raises what stops the call: this is a boundary, and it may be a long one."""
+        while (left := until_ms - now_ms()) > 0:
+            reason = await self.control.halt(_seconds(node))
+            if reason is not None:
+                raise reason
+            await asyncio.sleep(min(left / 1000, _LOOK_SECONDS))
+
     async def _claim(self, record: NodeRecord) -> Claim | NodeRecord:
         """Claim a node. Who is stopped meanwhile gives it back: a lease that nobody uses would hold others up."""
         claiming = asyncio.ensure_future(asyncio.to_thread(self.journal.claim, record))
@@ -169,12 +178,10 @@ class Dataflow:
         async def renew() -> None:
             while True:
                 await asyncio.sleep(RENEW_SECONDS)
-                try:
-                    await asyncio.to_thread(self.journal.renew, record)
-                except Busy:
-                    return  # it is lost; `finish` will say so
-                except Exception:
-                    continue  # the table is busy; the lease outlives two renewals that fail
+                # Where the table is busy, it is tried again: the lease outlives two renewals that fail.
+                with contextlib.suppress(Exception):
+                    if not await asyncio.to_thread(self.journal.renew, record):
+                        return  # it is lost; `finish` will say so
 
         async with contextlib.AsyncExitStack() as stack:
             keeper = asyncio.create_task(renew())
@@ -188,12 +195,6 @@ async def load(frame: Frame, node: BoundNode) -> None:
     far = [v for values in delivered.values() for v in values if v.is_far] + frame.far_values(node)
     if far:
         await asyncio.gather(*(asyncio.to_thread(v.get) for v in far))
-
-
-def raise_unhandled(record: NodeRecord) -> None:
-    """Raise the Failure of a record that says the node failed and nothing handled it."""
-    if record.status == "failed" and not record.handled and record.error is not None:
-        raise Failure(record.node, record.error["error"], record.error["message"], record.attempts)
 
 
 def _seconds(node: BoundNode) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from shared.clock import now_ms
 from shared.expressions.template import render
@@ -30,6 +30,8 @@ def prepare(frame: Frame, node: BoundNode, record: NodeRecord, world: NodeWorld)
 
     Raises Skipped when the node is not to run, NodeError when an expression fails.
     """
+    record.logs = world.lines  # one list: what the node logs is in its record
+    record.logs = world.lines  # what the node will say
     connected, delivered = frame.delivered(node)
     if node.kind == "trigger" and node.id != frame.run.trigger_node:
         raise Skipped
@@ -104,8 +106,10 @@ def _passed_on(frame: Frame, node: BoundNode) -> Outputs:
     return {node.outputs[0]: values[0] if values else None} if node.outputs else {}
 
 
-async def attempt(frame: Frame, node: BoundNode, record: NodeRecord, world: NodeWorld, alive: Alive) -> Outcome:
-    """Run a node that touches the world, as often as its retry policy says. Raises Failure."""
+async def attempt(frame: Frame, node: BoundNode, record: NodeRecord, world: NodeWorld, rest: Rest) -> Outcome:
+    """Run a node that touches the world, as often as its retry policy says. Raises Failure, and what `rest` raises:
+    the record then says how many attempts are left, and from when.
+    """
     try:
         call = prepare(frame, node, record, world)
     except Skipped:
@@ -113,8 +117,11 @@ async def attempt(frame: Frame, node: BoundNode, record: NodeRecord, world: Node
     except NodeError as error:
         return fail(frame, node, record, error)
     policy = node.retry or {}
-    tries = int(policy.get("max_attempts", 0))
+    tries = int(policy.get("max_attempts", 0)) if record.tries_left is None else record.tries_left
     while True:
+        if record.until is not None:
+            await rest(record.until)
+            record.until = record.tries_left = None
         record.attempts += 1
         try:
             outputs = await _once(get(node.type), call, node)
@@ -123,16 +130,19 @@ async def attempt(frame: Frame, node: BoundNode, record: NodeRecord, world: Node
             if tries <= 0 or not error.retryable:
                 return fail(frame, node, record, error)
             tries -= 1
-            await alive(_pause(policy, record.attempts, error.retry_after))
+            failures = int(policy["max_attempts"]) - tries
+            record.until = now_ms() + round(_pause(policy, failures, error.retry_after) * 1000)
+            record.tries_left = tries
 
 
-Alive = Callable[[float], Awaitable[None]]  # sleeps, keeping the lease
+Rest = Callable[[int], Awaitable[None]]  # until a moment (milliseconds since the epoch)
+_LONGEST_PAUSE: Final = 3_600.0  # seconds; the policy's own limit holds for what the other side asks for, too
 
 
-def _pause(policy: Mapping[str, float], attempts: int, asked: float | None) -> float:
+def _pause(policy: Mapping[str, float], failures: int, asked: float | None) -> float:
     """Seconds until the next attempt: interval * backoff^(n-1), at most the maximum, at least what was asked for."""
-    wait = min(policy["interval_seconds"] * policy["backoff_rate"] ** (attempts - 1), policy["max_interval_seconds"])
-    return max(wait, asked or 0)
+    wait = min(policy["interval_seconds"] * policy["backoff_rate"] ** (failures - 1), policy["max_interval_seconds"])
+    return max(wait, min(asked or 0, _LONGEST_PAUSE))
 
 
 async def _once(node_type: NodeType, call: Call, node: BoundNode) -> Outputs:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,7 @@ from shared.clock import iso
 from shared.expressions.jsonata import ExpressionFailed, evaluate
 from shared.nodes.base import NodeError
 from shared.runs.model import NodeRecord, Run
+from stepfunctions.engine.errors import Failure
 from stepfunctions.engine.payloads import Objects, Value
 from stepfunctions.plan import BoundNode, Plan
 
@@ -51,6 +52,14 @@ class Frame:
         outputs = {port: Value(encoded=stored, objects=self.objects) for port, stored in record.outputs.items()}
         outcome = self.outcomes[record.node] = Outcome(record, outputs)
         return outcome
+
+    def take_over(self, records: Iterable[NodeRecord]) -> None:
+        """Adopt what earlier calls have settled or set waiting; the rest is to be done (again). Raises Failure."""
+        for record in records:
+            again = not record.handled and self.plan.nodes[record.node].pure  # failed in an earlier attempt of the run
+            if record.status in ("completed", "skipped", "failed", "paused") and not again:
+                self.adopt(record)
+                raise_unhandled(record)
 
     def find(self, node_id: str) -> Outcome | None:
         """What became of a node that is visible from here."""
@@ -114,6 +123,12 @@ class Frame:
                     scope.setdefault(local, given)
             frame = frame.parent
         return scope
+
+
+def raise_unhandled(record: NodeRecord) -> None:
+    """Raise the Failure of a record that says the node failed and nothing handled it."""
+    if record.status == "failed" and not record.handled and record.error is not None:
+        raise Failure(record.node, record.error["error"], record.error["message"], record.attempts)
 
 
 class ScopedExpressions:

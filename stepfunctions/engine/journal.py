@@ -78,7 +78,9 @@ class Journal:
         if held["status"] == "running" and held["lease"] > now_ms():
             raise Busy("a node is in flight in another call")
         # An attempt that was interrupted was one; its record was written before it was counted.
-        record.attempts = _record(held).attempts + (held["status"] == "running")
+        before = _record(held)
+        record.attempts = before.attempts + (held["status"] == "running")
+        record.until, record.tries_left = before.until, before.tries_left
         same = Attr("owner").eq(held["owner"]) & Attr("lease").eq(held["lease"])
         try:
             item = self._item(record, lease=now_ms() + LEASE_MS)
@@ -88,9 +90,14 @@ class Journal:
                 raise Busy("another call was first") from None
         return Claim.BROKEN if held["status"] in _IN_FLIGHT else Claim.RESUME
 
-    def renew(self, record: NodeRecord) -> None:
-        """Keep the lease. Raises Busy if it was lost."""
-        self._mine(record, Change(set={"lease": now_ms() + LEASE_MS}))
+    def renew(self, record: NodeRecord) -> bool:
+        """Keep the lease; False if it was lost."""
+        longer = Change(set={"lease": now_ms() + LEASE_MS})
+        try:
+            self._store.touch_node(self._execution, record.scope, record.node, longer, Attr("owner").eq(self._owner))
+        except ConditionFailed:
+            return False
+        return True
 
     def finish(self, record: NodeRecord) -> None:
         """Record a result for good; nothing downstream may start before. Raises Busy if the lease was lost."""
@@ -138,12 +145,6 @@ class Journal:
         self._unwritten.clear()
         if packs:
             self._store.put_packs(self._execution, packs)
-
-    def _mine(self, record: NodeRecord, change: Change) -> None:
-        try:
-            self._store.touch_node(self._execution, record.scope, record.node, change, Attr("owner").eq(self._owner))
-        except ConditionFailed:
-            raise Busy("the lease was lost") from None
 
     def _item(self, record: NodeRecord, lease: int = 0) -> Item:
         body = json.dumps(record.as_dict(), separators=(",", ":"))

@@ -9,17 +9,16 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from shared.clock import iso
-from shared.runs.model import NodeRecord
 from shared.runs.store import RunStore
 from stepfunctions.engine.control import Control, halt_of
-from stepfunctions.engine.dataflow import Dataflow, raise_unhandled
+from stepfunctions.engine.dataflow import Dataflow
 from stepfunctions.engine.errors import Failure, NodeFailed, Stopped
 from stepfunctions.engine.execute import NewWorld
 from stepfunctions.engine.frame import Frame
 from stepfunctions.engine.journal import Journal
 from stepfunctions.engine.payloads import Objects, Value
 from stepfunctions.engine.waits import TaskDesk, Waits
-from stepfunctions.plan import Plan
+from stepfunctions.plan import BoundNode, Plan
 
 _LONG_AGO: Final = "1970-01-01T00:00:00.000Z"  # the moment of a timer that is not to be waited for
 
@@ -43,7 +42,8 @@ class Engine:
         segment = plan.segments[number]
         async with self._visit(plan, execution_id) as visit:
             timers = [plan.nodes[n] for n in segment.arms]
-            await visit.advance([*segment.nodes, *(n for timer in timers for n in timer.waits_for)])
+            results = _output_nodes(plan) if segment.closes else ()
+            await visit.advance([*segment.nodes, *(n for each in (*timers, *results) for n in each.waits_for)])
             moments = [await visit.waits.arm(timer) for timer in timers]
         if segment.closes:
             await asyncio.to_thread(self._complete, visit.frame)
@@ -60,10 +60,7 @@ class Engine:
         node = plan.nodes[asking.node]
         async with self._visit(plan, execution_id) as visit:
             await visit.advance([*(n for n in asking.nodes if n != node.id), *node.waits_for])
-            asked = await visit.waits.ask(node, token)
-        if asked:
-            await asyncio.to_thread(self.runs.rest, execution_id, "human_input")
-        return asked
+            return await visit.waits.ask(node, token, lambda: self.runs.rest(execution_id, "human_input"))
 
     @asynccontextmanager
     async def _visit(self, plan: Plan, execution_id: str) -> AsyncIterator[_Visit]:
@@ -79,8 +76,7 @@ class Engine:
         control = Control(run, lambda: self.runs.get(execution_id), self.remaining)
         flow = Dataflow(journal, control, self.new_world)
         try:
-            for record in await asyncio.to_thread(journal.load_scope, ""):
-                _take_over(frame, record)
+            frame.take_over(await asyncio.to_thread(journal.load_scope, ""))
             yield _Visit(frame, journal, flow, Waits(flow, frame, self.desk))
         except Failure as failure:
             journal.flush()
@@ -126,19 +122,14 @@ class _Visit:
         return [n for n in plan.members[""] if n in wanted]
 
 
-def _take_over(frame: Frame, record: NodeRecord) -> None:
-    """Adopt what an earlier call has settled or set waiting; the rest is to be done (again)."""
-    again = not record.handled and frame.plan.nodes[record.node].pure  # failed in an earlier attempt of the run
-    if record.status in ("completed", "skipped", "failed", "paused") and not again:
-        frame.adopt(record)
-        raise_unhandled(record)
+def _output_nodes(plan: Plan) -> tuple[BoundNode, ...]:
+    return tuple(n for n in plan.nodes.values() if n.type == "output" and not n.scope)
 
 
 def _final_output(frame: Frame) -> Value:
     """The value of the only `output` node that ran; with several, an object by node id; with none, null."""
-    ran = {n.id: n for n in frame.plan.nodes.values() if n.type == "output" and not n.scope and _ran(frame, n.id)}
     values: dict[str, Any] = {}
-    for node in ran.values():
+    for node in (n for n in _output_nodes(frame.plan) if _ran(frame, n.id)):
         _, delivered = frame.delivered(node)
         record = frame.outcomes[node.id].record
         if "value" in delivered:

@@ -13,12 +13,12 @@ from shared.nodes.base import Asked, Call, NodeError, Outputs, Question, Timer
 from shared.nodes.registry import get
 from shared.runs.model import NodeRecord
 from stepfunctions.engine.dataflow import Dataflow, load
+from stepfunctions.engine.errors import Failure
 from stepfunctions.engine.execute import Skipped, fail, prepare, settle, skip
-from stepfunctions.engine.frame import Frame
+from stepfunctions.engine.frame import Frame, Outcome
 from stepfunctions.plan import BoundNode
 
-
-_COARSE_MS: Final = 1_000  # moto leaves out what is below a second
+_COARSE_MS: Final = 3_000  # moto leaves out what is below a second, of the moment and then of the time to it
 
 
 class TaskDesk(Protocol):
@@ -57,11 +57,14 @@ class Waits:
         except NodeError as error:
             await self._failed(node, record, error)
             return None
-        await self._rest(record)
-        return record.until
+        stands = await self._rest(record)
+        return None if stands.settled else stands.record.until
 
-    async def ask(self, node: BoundNode, token: str) -> bool:
-        """Put a question into the inbox; False when it is not to be asked, or is answered already."""
+    async def ask(self, node: BoundNode, token: str, resting: Callable[[], object]) -> bool:
+        """Put a question into the inbox; False when it is not to be asked, or is answered already.
+
+        `resting` is called just before: once it lies there, an answer may make the run go on at any moment.
+        """
         question = get(node.type)
         if not isinstance(question, Question):
             raise TypeError(f"{node.type} is no question")
@@ -76,12 +79,13 @@ class Waits:
         except NodeError as error:
             await self._failed(node, record, error)
             return False
-        if outcome is not None:
-            record = outcome.record
-        else:
+        if outcome is None:
             record.task = new_id("tk")
-            await self._rest(record)
-        return await asyncio.to_thread(self.desk.open, record.task or "", node.id, asked, token)
+            outcome = await self._rest(record)
+        if outcome.settled:
+            return False
+        await asyncio.to_thread(resting)
+        return await asyncio.to_thread(self.desk.open, outcome.record.task or "", node.id, asked, token)
 
     async def settle(self, node: BoundNode) -> None:
         """Settle a wait that the state machine has left behind: its time is over, or it has been answered."""
@@ -121,17 +125,26 @@ class Waits:
     async def _failed(self, node: BoundNode, record: NodeRecord, error: NodeError) -> None:
         await self._written(node, lambda: fail(self.frame, node, record, error))
 
-    async def _rest(self, record: NodeRecord) -> None:
+    async def _rest(self, record: NodeRecord) -> Outcome:
         record.status = "paused"
-        await asyncio.to_thread(self.flow.journal.write, record)
-        self.frame.adopt(record)
+        return self.frame.adopt(await asyncio.to_thread(self.flow.journal.write, record))
 
     async def _settled(self, node: BoundNode, record: NodeRecord, work: Callable[[Call], Outputs]) -> None:
         await self._written(node, lambda: settle(self.frame, node, record, work, self.flow.new_world()))
 
     async def _written(self, node: BoundNode, outcome: Callable[[], object]) -> None:
-        """Bring the node to its outcome and record it, also when that is a failure on its way up."""
+        """Bring the node to its outcome and record it, also when that is a failure on its way up.
+
+        Where a parallel branch was first, its outcome holds: a timer's `elapsed` is the same for everybody.
+        """
+        failure: Failure | None = None
         try:
             outcome()
-        finally:
-            await asyncio.to_thread(self.flow.journal.write, self.frame.outcomes[node.id].record)
+        except Failure as raised:
+            failure = raised
+        record = self.frame.outcomes[node.id].record
+        stands = await asyncio.to_thread(self.flow.journal.write, record)
+        if stands is not record:
+            self.frame.take_over([stands])
+        elif failure is not None:
+            raise failure

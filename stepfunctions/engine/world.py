@@ -10,6 +10,7 @@ from shared.clock import iso, now_ms
 
 _MAX_LINE: Final = 4_000
 _MAX_LINES: Final = 200
+_MAX_TOTAL: Final = 40_000  # characters: a record has to fit into an item of DynamoDB, with all else that it holds
 
 
 @dataclass(slots=True)
@@ -22,7 +23,8 @@ class NodeWorld:
     lines: list[dict[str, Any]] = field(default_factory=list)
 
     def log(self, level: str, message: Any) -> None:
-        """Keep a line (at most 200 of 4,000 characters)."""
+        """Keep a line (at most 200 of 4,000 characters, and 40,000 characters in all)."""
         text = message if isinstance(message, str) else json.dumps(message, ensure_ascii=False, default=str)
-        if len(self.lines) < _MAX_LINES:
-            self.lines.append({"level": level, "message": text[:_MAX_LINE], "at": iso(now_ms())})
+        left = _MAX_TOTAL - sum(len(line["message"]) for line in self.lines)
+        if len(self.lines) < _MAX_LINES and left > 0:
+            self.lines.append({"level": level, "message": text[: min(_MAX_LINE, left)], "at": iso(now_ms())})

@@ -46,3 +46,14 @@ def items(local: Stack) -> Iterator[dict[str, Any]]:
     pages = local.client("dynamodb").get_paginator("scan")
     for page in pages.paginate(TableName=local.outputs["TableName"]):
         yield from page["Items"]
+
+
+def of_run(local: Stack, tenant_id: str, run_id: str) -> list[dict[str, Any]]:
+    """Everything in a run's partition of the table."""
+    pages = local.client("dynamodb").get_paginator("query")
+    wanted = {
+        "TableName": local.outputs["TableName"],
+        "KeyConditionExpression": "PK = :pk",
+        "ExpressionAttributeValues": {":pk": {"S": f"T#{tenant_id}#EX#{run_id}"}},
+    }
+    return [item for page in pages.paginate(**wanted) for item in page["Items"]]

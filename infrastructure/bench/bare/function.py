@@ -91,7 +91,7 @@ def _update(given: dict[str, Any]) -> dict[str, Any]:
         ":after": {"N": str(int(draft["revision"]["N"]) + 1)},
         ":name": {"S": document["name"]},
     }
-    changed = {
+    changed: dict[str, Any] = {
         "TableName": os.environ["TABLE"],
         "UpdateExpression": "SET revision = :after, #name = :name",
         "ConditionExpression": "revision = :before",
@@ -139,9 +139,9 @@ def _answer(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _get(pk: str, sk: str) -> dict[str, Any]:
-    item: dict[str, Any] = _dynamodb.get_item(
-        TableName=os.environ["TABLE"], Key=_key(pk, sk), ConsistentRead=True
-    )["Item"]
+    item: dict[str, Any] = _dynamodb.get_item(TableName=os.environ["TABLE"], Key=_key(pk, sk), ConsistentRead=True)[
+        "Item"
+    ]
     return item
 
 

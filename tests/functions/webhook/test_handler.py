@@ -16,6 +16,7 @@ from shared.runs.store import RunStore
 from shared.store.table import TenantTable
 from stepfunctions import start as starting
 from tests import triggered
+from tests.stepfunctions import interpreter
 from tests.stepfunctions.interpreter import Context
 
 GITHUB = {"auth": "hmac", "preset": "github"}
@@ -378,6 +379,13 @@ def test_mode_last_answers_with_the_final_output(api_client, tenant, outside, va
     thread.join()
     assert (answer.status_code, answer.json()) == (200, value)
     assert answer.headers["content-type"] == "application/json"
+
+
+def test_mode_last_with_the_state_machine_running(api_client, outside, monkeypatch):
+    with interpreter.running(monkeypatch):
+        _, hook = last(api_client)
+        answer = outside.post(f"/hooks/{hook['id']}", json={"n": [1, 2]})
+    assert (answer.status_code, answer.json()) == (200, {"n": [1, 2]})
 
 
 def test_mode_last_without_an_output_answers_null(api_client, tenant, outside):

@@ -33,6 +33,7 @@ def test_a_schedule_calls_the_dispatcher_at_exactly_its_times(aws):
     assert found["ActionAfterCompletion"] == "NONE"
     assert found["Target"]["Arn"] == aws["SW_DISPATCHER_ARN"]
     assert found["Target"]["RoleArn"] == aws["SW_SCHEDULER_ROLE_ARN"]
+    assert found["Target"]["DeadLetterConfig"] == {"Arn": aws["SW_SCHEDULE_DEAD_LETTERS_ARN"]}
     assert found["Target"]["RetryPolicy"]["MaximumEventAgeInSeconds"] < 24 * 3600  # as long as an instant is remembered
     assert found["Input"] == {"tenant": "t1", "scheduled_time": "<aws.scheduler.scheduled-time>"}
     assert "StartDate" not in found

@@ -1,0 +1,77 @@
+"""Measure everything, print it, write `.local/bench.json`. A missed target is said, and is no failure.
+
+python -m infrastructure.bench [--quick]
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+from infrastructure.bench import crud, imports, runs, transitions
+from infrastructure.bench.bare.deploy import deploy
+from infrastructure.bench.figures import Figure, table, write
+from infrastructure.bench.sides import BenchFailed, Sides
+from infrastructure.demo import orders
+from infrastructure.local.archive import ROOT
+from infrastructure.local.process import LocalError
+from infrastructure.local.stack import running, start
+
+_STATE: Final = ROOT / ".local" / "bench"
+_OUTPUT: Final = ROOT / ".local" / "bench.json"
+# Rounds, and the seconds after which no further round begins.
+_IMPORTS: Final = {False: (9, 75.0), True: (2, 10.0)}
+_CRUD: Final = {False: (100, 30.0), True: (5, 5.0)}
+_RUNS: Final = {False: (15, 60.0), True: (2, 10.0)}
+
+
+def main() -> int:
+    """Measure."""
+    wanted = argparse.ArgumentParser(prog="make bench", description="Figures, as ratios measured in one run.")
+    wanted.add_argument("--quick", action="store_true", help="few rounds: to see that it works")
+    wanted.add_argument("--state", type=Path, default=_STATE, help="where the local AWS keeps its state")
+    wanted.add_argument("--output", type=Path, default=_OUTPUT, help="the JSON file to write")
+    given = wanted.parse_args()
+    began = time.monotonic()
+    try:
+        _say("imports …")
+        figures = [*imports.measure(*_IMPORTS[given.quick]), *transitions.measure()]
+        figures += _on_local_aws(given.state, quick=given.quick)
+    except (BenchFailed, LocalError) as error:
+        print(f"FAILED: {error}", file=sys.stderr)
+        return 1
+    write(figures, given.output)
+    print(table(figures))
+    missed = [figure.name for figure in figures if figure.met == "NO"]
+    print(
+        f"\nIn {time.monotonic() - began:.0f} s; " + (f"MISSED: {', '.join(missed)}" if missed else "all targets met")
+    )
+    return 0
+
+
+def _on_local_aws(state: Path, *, quick: bool) -> list[Figure]:
+    if state.exists() and not running(state):
+        shutil.rmtree(state)  # each time the same: an empty table
+    with orders.serving() as host:
+        _say("starting the local AWS …")
+        stack = start(state, [host])
+        try:
+            with Sides(stack, deploy(stack)) as sides:
+                _say("CRUD …")
+                figures = crud.measure(sides, *_CRUD[quick])
+                _say("runs …")
+                return [*figures, *runs.measure(sides, host, *_RUNS[quick])]
+        finally:
+            stack.stop()
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
