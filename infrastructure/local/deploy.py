@@ -51,7 +51,9 @@ def deploy(client: Callable[[str], Any], parameters: Mapping[str, str]) -> dict[
         cloudformation.create_stack(**arguments)
     else:
         cloudformation.update_stack(**arguments)
-    return _outputs(_wait(cloudformation))
+    deployed = _outputs(_wait(cloudformation))
+    _forget_others(client("s3"), key)
+    return deployed
 
 
 def outputs(client: Callable[[str], Any]) -> dict[str, str]:
@@ -62,6 +64,12 @@ def outputs(client: Callable[[str], Any]) -> dict[str, str]:
 def _upload(s3: Any, key: str) -> None:
     s3.create_bucket(Bucket=_ARTIFACTS)
     s3.put_object(Bucket=_ARTIFACTS, Key=key, Body=archive.build())
+
+
+def _forget_others(s3: Any, key: str) -> None:
+    for entry in s3.list_objects_v2(Bucket=_ARTIFACTS).get("Contents", []):
+        if entry["Key"] != key:
+            s3.delete_object(Bucket=_ARTIFACTS, Key=entry["Key"])
 
 
 def _describe(cloudformation: Any) -> dict[str, Any] | None:

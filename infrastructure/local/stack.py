@@ -12,6 +12,7 @@ import contextlib
 import fcntl
 import json
 import os
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -200,7 +201,8 @@ def _launch(state: Path, allowed_hosts: tuple[str, ...]) -> Stack:
 def emulator(state: Path, port: int) -> Child:
     """Start MiniStack with the shim. It keeps its state under `state`, and ends with us."""
     scratch = state / "tmp"
-    scratch.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(scratch, ignore_errors=True)  # where an earlier start unpacked the functions
+    scratch.mkdir(parents=True)
     environment = {
         "GATEWAY_PORT": str(port),
         "BIND_HOST": HOST,

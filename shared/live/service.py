@@ -10,8 +10,9 @@ from typing import Any, Final
 from shared import limits
 from shared.aws import websocket
 from shared.errors import AppError, BadRequest, Conflict, Unauthorized
-from shared.live import store
-from shared.live.store import Connection
+from shared.live import connections
+from shared.live.connections import Connection
+from shared.live.store import ChannelStore
 from shared.log import logger
 from shared.members import access
 from shared.runs.store import RunStore
@@ -33,17 +34,17 @@ def connect(connection_id: str, token: str | None) -> None:
     who = access.by_api_key(token) if token.startswith("sw_") else access.by_token(token)
     who.require("viewer", "runs:read")
     limits.count_request(who.tenant)
-    store.add(connection_id, who.tenant)
+    connections.add(connection_id, who.tenant)
 
 
 def disconnect(connection_id: str) -> None:
     """Forget a connection. Doing it twice is no error."""
-    store.remove(connection_id)
+    connections.forget(connection_id)
 
 
 def receive(connection_id: str, body: str) -> None:
     """Do what a client's frame asks, and answer it on the connection; a frame that asks for nothing gets an error."""
-    known = store.find(connection_id)
+    known = connections.find(connection_id)
     if known is None:
         _answer(connection_id, [_error("not_connected", "connect again")])
         return
@@ -60,13 +61,14 @@ def push(tenant: Tenant, channels: Sequence[str], frames: Sequence[Frame]) -> No
     if not frames:
         return
     watching: dict[str, list[str]] = {}
+    store = ChannelStore(TenantTable(tenant))
     for channel in channels:
-        for connection_id in store.watchers(tenant, channel):
+        for connection_id in store.watchers(channel):
             watching.setdefault(connection_id, []).append(channel)
     for connection_id, by in watching.items():
         try:
             if not all(websocket.post(connection_id, frame) for frame in frames):
-                store.remove(connection_id, tenant, by)
+                connections.forget(connection_id, tenant, by)
         except Exception as error:  # one connection's trouble is not the others'; the events can be read again
             logger("live").warning("not_pushed", tenant_id=tenant.id, error=type(error).__name__)
 
@@ -92,7 +94,7 @@ def _act(known: Connection, frame: dict[str, Any]) -> list[Frame]:
     if channel is None or found is None:
         raise BadRequest("channel must be execution:<id> or tenant", code="bad_channel")
     if action == "unsubscribe":
-        store.unwatch(known, channel)
+        connections.unwatch(known, channel)
         return [{"type": "unsubscribed", "channel": channel}]
     if after is not None and (not isinstance(after, str) or not _SEQUENCE.fullmatch(after) or found[1] is None):
         raise BadRequest("after must be the sequence of an event of the execution, or empty", code="bad_after")
@@ -106,7 +108,7 @@ def _subscribe(known: Connection, channel: str, execution_id: str | None, after:
     runs = RunStore(TenantTable(known.tenant))
     if execution_id is not None:
         runs.get(execution_id, consistent=True)  # NotFound, for another tenant's too
-    store.watch(known, channel)
+    connections.watch(known, channel)
     done: dict[str, Any] = {"type": "subscribed", "channel": channel}
     if execution_id is None or after is None:
         return [done]
@@ -133,4 +135,4 @@ def _error(code: str, message: str) -> Frame:
 
 def _answer(connection_id: str, frames: Sequence[Frame]) -> None:
     if not all(websocket.post(connection_id, frame) for frame in frames):
-        store.remove(connection_id)
+        connections.forget(connection_id)

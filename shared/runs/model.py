@@ -18,7 +18,8 @@ Stored = Mapping[str, Any]  # a value as `stepfunctions.engine.payloads` stores 
 class Run:
     """One execution of a workflow. Times are milliseconds since the epoch.
 
-    `plan` and `machine` are hashes; `attempt` counts the state machine executions it took (a retry starts another);
+    `plan` and `machine` are hashes; `attempt` counts the state machine executions it took (a retry starts another),
+    `calls` the calls of functions that have begun working on it;
     `control` is what somebody asked for (`pause`, `cancel`) and the engine has not done yet.
     """
 
@@ -34,6 +35,7 @@ class Run:
     created_at: int
     deadline: int
     attempt: int = 0
+    calls: int = 0
     control: Literal["pause", "cancel"] | None = None
     pause_reason: Literal["requested", "human_input"] | None = None
     started_at: int | None = None

@@ -64,7 +64,9 @@ class RunStore:
 
     def begin(self, execution_id: str) -> Run | None:
         """A call starts working on the run: it is `running`, unless it is to rest. The run, or None if it has ended."""
-        change = Change(set={"status": "running"}, first={"started_at": now_ms()}, remove=["pause_reason"])
+        change = Change(
+            set={"status": "running"}, first={"started_at": now_ms()}, remove=["pause_reason"], add={"calls": 1}
+        )
         run = self._change(execution_id, change, Attr("control").not_exists())
         if run is None:  # somebody has asked for something
             found = self.get(execution_id)
@@ -72,9 +74,11 @@ class RunStore:
                 return found if found.control else self.begin(execution_id)
         return run
 
-    def rest(self, execution_id: str, reason: str, *, if_asked: bool = False) -> Run | None:
-        """The run is `paused` now. None if it has ended, or (`if_asked`) nobody wants it to rest any more."""
-        condition = Attr("control").eq("pause") if if_asked else None
+    def rest(self, execution_id: str, reason: str, *, since: int | None = None, if_asked: bool = False) -> Run | None:
+        """The run is `paused` now. None if it has ended, another call has begun since the `since`-th, or (`if_asked`)
+        nobody wants it to rest any more.
+        """
+        condition = Attr("control").eq("pause") if if_asked else None if since is None else Attr("calls").eq(since)
         return self._change(execution_id, Change(set={"status": "paused", "pause_reason": reason}), condition)
 
     def ask(self, execution_id: str, control: str | None) -> Run | None:

@@ -60,7 +60,11 @@ class Engine:
         node = plan.nodes[asking.node]
         async with self._visit(plan, execution_id) as visit:
             await visit.advance([*(n for n in asking.nodes if n != node.id), *node.waits_for])
-            return await visit.waits.ask(node, token, lambda: self.runs.rest(execution_id, "human_input"))
+            asked = await visit.waits.ask(node, token)
+        if asked:
+            # Unless another call has begun meanwhile: it may be answered already.
+            await asyncio.to_thread(self.runs.rest, execution_id, "human_input", since=visit.frame.run.calls)
+        return asked
 
     @asynccontextmanager
     async def _visit(self, plan: Plan, execution_id: str) -> AsyncIterator[_Visit]:
@@ -89,9 +93,9 @@ class Engine:
         self.runs.close(frame.run.id, "completed", final_output=_final_output(frame).store(self.objects))
 
     def _rest_if_asked(self, visit: _Visit) -> None:
-        """Nothing runs here any more: the run rests if a question is open."""
+        """Nothing runs here any more: the run rests if a question is open, and no other call has begun meanwhile."""
         if any(r.status == "paused" and r.task for r in visit.journal.load_scope("")):
-            self.runs.rest(visit.frame.run.id, "human_input")
+            self.runs.rest(visit.frame.run.id, "human_input", since=visit.frame.run.calls)
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,11 +60,8 @@ class Waits:
         stands = await self._rest(record)
         return None if stands.settled else stands.record.until
 
-    async def ask(self, node: BoundNode, token: str, resting: Callable[[], object]) -> bool:
-        """Put a question into the inbox; False when it is not to be asked, or is answered already.
-
-        `resting` is called just before: once it lies there, an answer may make the run go on at any moment.
-        """
+    async def ask(self, node: BoundNode, token: str) -> bool:
+        """Put a question into the inbox; False when it is not to be asked, or is answered already."""
         question = get(node.type)
         if not isinstance(question, Question):
             raise TypeError(f"{node.type} is no question")
@@ -84,7 +81,6 @@ class Waits:
             outcome = await self._rest(record)
         if outcome.settled:
             return False
-        await asyncio.to_thread(resting)
         return await asyncio.to_thread(self.desk.open, outcome.record.task or "", node.id, asked, token)
 
     async def settle(self, node: BoundNode) -> None:

@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from botocore.exceptions import ClientError
@@ -301,9 +302,11 @@ def test_the_history_has_the_states_of_branches(emulator: Emulator) -> None:
 def test_a_schedule_tells_its_function_the_instant_it_was_due(emulator: Emulator) -> None:
     file = emulator.file()
     due = datetime.now(UTC) + timedelta(seconds=2)
+    there = due.astimezone(ZoneInfo("Asia/Kolkata"))
     emulator.client("scheduler").create_schedule(
         Name="once",
-        ScheduleExpression=f"at({due:%Y-%m-%dT%H:%M:%S})",
+        ScheduleExpression=f"at({there:%Y-%m-%dT%H:%M:%S})",
+        ScheduleExpressionTimezone="Asia/Kolkata",
         FlexibleTimeWindow={"Mode": "OFF"},
         Target={
             "Arn": emulator.function_arn,
@@ -312,3 +315,23 @@ def test_a_schedule_tells_its_function_the_instant_it_was_due(emulator: Emulator
         },
     )
     assert until(lambda: file.read_text() if file.exists() else "", bool, 8).strip() == f"{due:%Y-%m-%dT%H:%M:%SZ}"
+
+
+@pytest.mark.slow
+def test_a_cron_expression_is_in_its_time_zone(emulator: Emulator) -> None:
+    file = emulator.file()
+    zone = ZoneInfo("Asia/Kolkata")  # off by half an hour, too
+    due = (datetime.now(zone) + timedelta(seconds=70)).replace(second=0, microsecond=0)
+    emulator.client("scheduler").create_schedule(
+        Name="daily",
+        ScheduleExpression=f"cron({due.minute} {due.hour} * * ? *)",
+        ScheduleExpressionTimezone=zone.key,
+        FlexibleTimeWindow={"Mode": "OFF"},
+        Target={
+            "Arn": emulator.function_arn,
+            "RoleArn": "arn:aws:iam::000000000000:role/probe",
+            "Input": json.dumps({"file": str(file), "token": "<aws.scheduler.scheduled-time>"}),
+        },
+    )
+    told = until(lambda: file.read_text() if file.exists() else "", bool, 80).strip()
+    assert told == f"{due.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"

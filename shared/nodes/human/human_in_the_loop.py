@@ -11,6 +11,7 @@ from shared.nodes.json_schemas import schema_problems
 
 _WEEK: Final = 7 * 86_400
 _YEAR: Final = 365 * 86_400
+_NAMES, _NAME = 100, 1_000
 # What a person, or a client that means the same, may send as a decision, and the port it leads to.
 _PORTS: Final = {"approve": "approved", "approved": "approved", "reject": "rejected", "rejected": "rejected"}
 
@@ -55,8 +56,8 @@ class HumanInTheLoop(Question):
             },
             "assignees": {
                 "type": "array",
-                "items": {"type": "string", "minLength": 1, "maxLength": 1_000},
-                "maxItems": 100,
+                "items": {"type": "string", "minLength": 1, "maxLength": _NAME},
+                "maxItems": _NAMES,
                 "x-template": True,
                 "title": "Assignees",
                 "description": "User ids, e-mail addresses or user types. Nobody named: whoever may answer tasks.",
@@ -106,6 +107,8 @@ class HumanInTheLoop(Question):
         named = [assignees] if isinstance(assignees, str) else assignees
         if not isinstance(named, list) or not all(isinstance(a, str) and a for a in named):
             raise NodeError("InvalidInput", "assignees must be a list of names", retryable=False)
+        if len(named) > _NAMES or any(len(a) > _NAME for a in named):  # a template is not bound by the schema
+            raise NodeError("InvalidInput", f"at most {_NAMES} assignees of {_NAME} characters", retryable=False)
         return Asked(
             title=str(call.config.get("title") or "A decision is needed")[:500],
             instructions=str(call.config.get("instructions") or ""),

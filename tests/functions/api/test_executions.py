@@ -2,54 +2,24 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import pytest
 
-from shared.settings import settings
 from tests import http_api
-from tests.echo_server import EchoServer, serving
-from tests.functions.api.workflows_over_http import Json, adder, asker, created, made, node, problem, workflow
-from tests.stepfunctions.interpreter import Functions, running
+from tests.functions.api.workflows_over_http import (
+    adder,
+    asker,
+    created,
+    execute,
+    made,
+    node,
+    problem,
+    until,
+    workflow,
+)
 
 MIB = 1_048_576
-
-
-@pytest.fixture
-def machines(aws: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Functions]:
-    """State machines run."""
-    with running(monkeypatch) as functions:
-        yield functions
-
-
-@pytest.fixture
-def http(aws: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[EchoServer]:
-    """A local HTTP service that http_request may reach."""
-    with serving() as server:
-        monkeypatch.setenv("SW_ALLOWED_HOSTS", server.host)
-        settings.cache_clear()
-        yield server
-
-
-def execute(client: httpx.Client, workflow_id: str, trigger_data: Any = None, **fields: Any) -> Json:
-    """A run that has ended."""
-    body = {"trigger_data": trigger_data, "wait_seconds": 20, **fields}
-    answer = client.post(f"/workflows/{workflow_id}/execute", json=body)
-    assert answer.status_code == 200, answer.text
-    return made(answer)
-
-
-def until(client: httpx.Client, execution_id: str, *statuses: str) -> Json:
-    """The run, once it has one of these statuses."""
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        found = made(client.get(f"/workflows/executions/{execution_id}"))
-        if found["status"] in statuses:
-            return found
-    raise AssertionError(f"still {found['status']}: {found}")
 
 
 def test_a_run_from_start_to_end(api_client, machines):
@@ -207,99 +177,6 @@ def test_the_trigger_payload_has_a_limit(api_client, machines):
     out = made(api_client.get(f"/workflows/executions/{run['id']}/nodes/o?max_value_bytes=2000000"))
     assert out["items"][0]["inputs"]["value"] == fits
     assert "url" in made(api_client.get(f"/workflows/executions/{run['id']}/nodes/o"))["items"][0]["inputs"]["value"]
-
-
-def test_a_failed_run_says_where_and_goes_on_from_there(api_client, machines, http):
-    nodes = [
-        node("start", "manual_trigger"),
-        node("before", "http_request", inputs={"url": f"{http.base}/echo?before"}),
-        node("maybe", "http_request", inputs={"url": f"{http.base}/flaky"}),
-        node("after", "transform", {"expression": "nodes.maybe.status"}),
-        node("out", "output"),
-    ]
-    wires = "start.trigger -> before.body; before.status -> maybe.body; maybe.response -> after.input"
-    workflow_id = created(api_client, workflow(nodes, wires + "; after.output -> out.value"))
-    document = made(api_client.get(f"/workflows/{workflow_id}"))
-    document["nodes"][2]["inputs"]["url"] = f"{http.base}/status/503"
-    made(api_client.put(f"/workflows/{workflow_id}", json=document))
-    run = execute(api_client, workflow_id)
-    assert run["status"] == "failed"
-    assert (run["error"]["node_id"], run["error"]["error"]) == ("maybe", "HttpError")
-    found = made(api_client.get(f"/workflows/executions/{run['id']}"))["node_executions"]
-    statuses = {n: e["status"] for n, e in found.items()}
-    assert statuses == {
-        "start": "completed",
-        "before": "completed",
-        "maybe": "failed",
-        "after": "cancelled",
-        "out": "cancelled",
-    }
-    assert found["maybe"]["error"]["error"] == "HttpError"
-    retried = api_client.post(f"/workflows/executions/{run['id']}/retry")
-    assert retried.status_code == 202
-    assert retried.json()["attempt"] == 1
-    until(api_client, run["id"], "failed")
-    paths = [path for _, path, _, _ in http.seen]
-    assert paths.count("/echo?before") == 1  # what is recorded is not done again
-    assert paths.count("/status/503") == 2
-
-
-def test_pause_and_resume(api_client, machines, http):
-    nodes = [
-        node("start", "manual_trigger"),
-        node("slow", "http_request", inputs={"url": f"{http.base}/slow?s=1"}),
-        node("next", "http_request", inputs={"url": f"{http.base}/echo"}),
-        node("out", "output"),
-    ]
-    wires = "start.trigger -> slow.body; slow.status -> next.body; next.status -> out.value"
-    workflow_id = created(api_client, workflow(nodes, wires))
-    run = made(api_client.post(f"/workflows/{workflow_id}/execute"))
-    problem(api_client.post(f"/workflows/executions/{run['id']}/resume"), 409, "not_paused")
-    asked = api_client.post(f"/workflows/executions/{run['id']}/pause")
-    assert asked.status_code == 202
-    assert asked.json()["pause_requested"] is True
-    paused = until(api_client, run["id"], "paused")
-    assert paused["pause_reason"] == "requested"
-    assert paused["node_executions"]["next"]["status"] == "pending"
-    problem(api_client.post(f"/workflows/executions/{run['id']}/retry"), 409, "not_failed")
-    assert api_client.post(f"/workflows/executions/{run['id']}/resume").status_code == 202
-    done = until(api_client, run["id"], "completed")
-    assert (done["final_output"], done["pause_requested"]) == (200, False)
-
-
-def test_cancel_ends_a_waiting_run_and_its_task(api_client, machines):
-    run = made(api_client.post(f"/workflows/{created(api_client, asker())}/execute"))
-    task = until(api_client, run["id"], "paused")["node_executions"]["ask"]["task_id"]
-    url = f"/workflows/executions/{run['id']}"
-    problem(api_client.delete(url), 409, "run_not_ended")
-    cancelled = api_client.post(f"{url}/cancel")
-    assert (cancelled.status_code, cancelled.json()["status"]) == (202, "cancelled")
-    found = made(api_client.get(url))
-    assert {n: e["status"] for n, e in found["node_executions"].items()} == {
-        "start": "completed",
-        "ask": "cancelled",
-        "out": "cancelled",
-    }
-    problem(api_client.post(f"/tasks/{task}/complete", json={"decision": "approve"}), 409)
-    for word in ("cancel", "pause", "resume"):
-        problem(api_client.post(f"{url}/{word}"), 409, "run_ended")
-    assert api_client.delete(url).status_code == 204
-    for path in ("", "/events", "/nodes/ask"):
-        problem(api_client.get(url + path), 404)
-    for word in ("cancel", "pause", "resume", "retry"):
-        problem(api_client.post(f"{url}/{word}"), 404)
-
-
-def test_a_finished_run_is_neither_cancelled_nor_retried(api_client, machines):
-    run = execute(api_client, created(api_client, adder()), {"a": 1})
-    for word, code in (
-        ("cancel", "run_ended"),
-        ("pause", "run_ended"),
-        ("resume", "run_ended"),
-        ("retry", "not_failed"),
-    ):
-        problem(api_client.post(f"/workflows/executions/{run['id']}/{word}"), 409, code)
-    assert until(api_client, run["id"], "completed")["final_output"] == 2
 
 
 def test_the_list_of_runs_is_filtered_and_paged(api_client, machines):

@@ -1,7 +1,8 @@
-"""Workflows as a client sends them."""
+"""Workflows and their runs as a client sees them."""
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import httpx
@@ -65,3 +66,21 @@ def problem(answer: httpx.Response, status: int, code: str | None = None) -> Jso
     body: Json = answer.json()
     assert code in (None, body["code"]), body
     return body
+
+
+def execute(client: httpx.Client, workflow_id: str, trigger_data: Any = None, **fields: Any) -> Json:
+    """A run that has ended."""
+    body = {"trigger_data": trigger_data, "wait_seconds": 20, **fields}
+    answer = client.post(f"/workflows/{workflow_id}/execute", json=body)
+    assert answer.status_code == 200, answer.text
+    return made(answer)
+
+
+def until(client: httpx.Client, execution_id: str, *statuses: str) -> Json:
+    """The run, once it has one of these statuses."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        found = made(client.get(f"/workflows/executions/{execution_id}"))
+        if found["status"] in statuses:
+            return found
+    raise AssertionError(f"still {found['status']}: {found}")

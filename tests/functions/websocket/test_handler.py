@@ -10,7 +10,8 @@ import pytest
 from functions.websocket.handler import handler
 from shared.events.model import Event
 from shared.events.service import publish
-from shared.live import store
+from shared.live import connections
+from shared.live.store import ChannelStore
 from shared.members import service as members
 from shared.runs.store import RunStore
 from shared.settings import settings
@@ -54,7 +55,7 @@ def _event(run, number: int, kind: Any = "node_completed", **facts: Any) -> Even
 
 def _nobody_left(tenant, *channels: str) -> bool:
     gone = Directory().get(connection("c1=")) is None
-    return gone and not any(store.watchers(tenant, channel) for channel in channels)
+    return gone and not any(ChannelStore(TenantTable(tenant)).watchers(channel) for channel in channels)
 
 
 # --- connecting ------------------------------------------------------------------------------------------------------
@@ -69,7 +70,7 @@ def test_nobody_gets_in_without_a_credential(live, owner):
 def test_an_api_key_gets_in_until_it_is_revoked(live, owner, tenant):
     boss = Principal(tenant, "user", owner.user.id, "owner", user_id=owner.user.id)
     assert _connect(owner.key_text) == 200
-    found = store.find("c1=")
+    found = connections.find("c1=")
     assert found is not None
     assert found.tenant == tenant
     wrong = owner.key_text[:-4] + ("0000" if not owner.key_text.endswith("0000") else "1111")
@@ -242,14 +243,18 @@ def test_connections_that_are_gone_are_forgotten(live, owner, tenant):
         _say(live, connection_id, action="subscribe", channel="tenant")
     live.gone.add("c1=")
     publish(tenant, run.id, [_event(run, 1)])
-    assert store.find("c1=") is None
-    assert store.watchers(tenant, channel) == store.watchers(tenant, "tenant") == ["c2="]
+    assert connections.find("c1=") is None
+    assert (
+        ChannelStore(TenantTable(tenant)).watchers(channel)
+        == ChannelStore(TenantTable(tenant)).watchers("tenant")
+        == ["c2="]
+    )
     assert len(live.take("c2=")) == 1
     # Also one of which only the subscription is left.
-    store.watch(store.Connection("c1=", tenant, ()), channel)
+    ChannelStore(TenantTable(tenant)).add(channel, "c1=")
     Directory().delete(connection("c1="))
     publish(tenant, run.id, [_event(run, 2)])
-    assert store.watchers(tenant, channel) == ["c2="]
+    assert ChannelStore(TenantTable(tenant)).watchers(channel) == ["c2="]
 
 
 def test_one_connections_trouble_is_not_the_others(live, owner, tenant):
@@ -260,7 +265,7 @@ def test_one_connections_trouble_is_not_the_others(live, owner, tenant):
     live.broken.add("bad=")
     publish(tenant, run.id, [_event(run, 1)])
     assert len(live.take("good=")) == 1
-    assert store.watchers(tenant, "tenant") == ["bad=", "good="]
+    assert ChannelStore(TenantTable(tenant)).watchers("tenant") == ["bad=", "good="]
 
 
 def test_disconnecting_leaves_nothing(live, owner, tenant):

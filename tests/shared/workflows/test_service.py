@@ -1,13 +1,14 @@
 from __future__ import annotations
 
-import threading
+from typing import Any
 
 import pytest
 
-from shared.errors import Invalid, NotFound, PreconditionFailed
+from shared.errors import Invalid, NotFound, PreconditionFailed, Unavailable
 from shared.tenancy import Principal
 from shared.workflows import service
 from shared.workflows.model import Document
+from shared.workflows.store import WorkflowStore
 
 
 @pytest.fixture
@@ -27,25 +28,46 @@ def test_a_stored_document_is_complete(who):
     assert service.document_of(document) == Document(id=workflow.id, name="Short")
 
 
-def test_patches_of_different_fields_do_not_lose_each_other(who):
+@pytest.fixture
+def quicker(who, monkeypatch):
+    """Somebody else who saves each time between another one's reading and writing; `quicker(workflow id, times)`."""
+    left: list[str] = []
+    real = WorkflowStore.save
+
+    def save(self: WorkflowStore, *arguments: Any) -> Any:
+        if left:
+            workflow_id = left.pop()
+            document = service.read(who, workflow_id)[1]
+            changed = {**document, "variables": {**document["variables"], f"other{len(left)}": 1}}
+            real(self, self.get(workflow_id), changed, 9)
+        return real(self, *arguments)
+
+    monkeypatch.setattr(WorkflowStore, "save", save)
+    return lambda workflow_id, times: left.extend([workflow_id] * times)
+
+
+def test_who_does_not_say_what_they_know_loses_nothing_of_others(who, quicker):
     workflow, _ = service.create(who, Document(name="Both"))
-    failures: list[BaseException] = []
+    quicker(workflow.id, 2)
+    after, document = service.patch(who, workflow.id, {"variables": {"mine": 1}}, None)
+    assert document["variables"] == {"other1": 1, "other0": 1, "mine": 1}
+    assert (after.revision, service.read(who, workflow.id)) == (4, (after, document))
 
-    def patch(name: str) -> None:
-        try:
-            service.patch(who, workflow.id, {"variables": {name: 1}}, None)
-        except BaseException as error:
-            failures.append(error)
 
-    threads = [threading.Thread(target=patch, args=(f"v{n}",)) for n in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert failures == []
-    after, document = service.read(who, workflow.id)
-    assert document["variables"] == {"v0": 1, "v1": 1, "v2": 1}
-    assert after.revision == 4
+def test_who_says_what_they_know_is_told_that_it_is_old(who, quicker):
+    workflow, _ = service.create(who, Document(name="Both"))
+    quicker(workflow.id, 1)
+    with pytest.raises(PreconditionFailed):
+        service.patch(who, workflow.id, {"variables": {"mine": 1}}, 1)
+    assert service.read(who, workflow.id)[1]["variables"] == {"other0": 1}
+
+
+def test_who_is_always_too_late_is_told_to_try_again(who, quicker):
+    workflow, _ = service.create(who, Document(name="Both"))
+    quicker(workflow.id, 100)
+    with pytest.raises(Unavailable):
+        service.patch(who, workflow.id, {"name": "Mine"}, None)
+    assert service.read(who, workflow.id)[1]["name"] == "Both"
 
 
 def test_a_patch_that_changes_nothing_makes_no_revision(who):

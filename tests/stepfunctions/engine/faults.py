@@ -150,11 +150,15 @@ def unavailable(operation: str) -> ClientError:
 
 
 class Wire:
-    """Stands between our code and AWS: `made` are the calls so far; `strike` says what happens to which."""
+    """Stands between our code and AWS: `made` are the calls so far; `strike` says what happens to which.
+
+    `repeat` names an operation whose answers are all lost on the way, so that botocore sends it a second time.
+    """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.made: list[str] = []
         self.strike: Strike | None = None
+        self.repeat = ""
         self._dead = False
         self._lock = threading.Lock()
         for service_name in ("dynamodb", "s3"):
@@ -176,6 +180,8 @@ class Wire:
                 if strike is not None and strike.moment == "before":
                     self._hit(strike, operation)
             answer = call(operation, arguments)
+            if operation == self.repeat:
+                answer = call(operation, arguments)
             if strike is not None:
                 with self._lock:
                     self._hit(strike, operation)

@@ -1,0 +1,9 @@
+import pytest
+
+from tests import triggered
+
+
+@pytest.fixture
+def outside():
+    with triggered.outside() as client:
+        yield client
