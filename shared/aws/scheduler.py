@@ -50,8 +50,6 @@ def put(
     }
     if settings().schedule_dead_letters_arn:
         arguments["Target"]["DeadLetterConfig"] = {"Arn": settings().schedule_dead_letters_arn}
-    if settings().schedule_dead_letters_arn:
-        arguments["Target"]["DeadLetterConfig"] = {"Arn": settings().schedule_dead_letters_arn}
     for field, ms in (("StartDate", start_ms), ("EndDate", end_ms)):
         if ms is not None:
             arguments[field] = datetime.fromtimestamp(ms / 1000, UTC)
