@@ -53,14 +53,16 @@ def publish_workflow(
 
 
 def unpublish_workflow(tenant: Tenant, workflow_id: str) -> None:
-    """Take the workflow out of service: its triggers are removed; runs go on. Doing it again changes nothing.
+    """Take the workflow out of service: its triggers start nothing; runs go on. Doing it again changes nothing.
 
     Raises NotFound.
     """
     store = WorkflowStore(TenantTable(tenant))
     workflow = store.get(workflow_id)
     store.withdraw(workflow_id)
-    _sync(tenant, workflow_id, workflow.latest_version, None)
+    from shared.triggers.service import suspend
+
+    suspend(tenant, workflow_id, workflow.latest_version)
 
 
 def delete_workflow(tenant: Tenant, workflow_id: str, revision: int | None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 from shared import limits
@@ -23,6 +24,7 @@ _CHANNEL: Final = re.compile(r"tenant|execution:([A-Za-z0-9_-]{1,120})")
 _SEQUENCE: Final = re.compile(r"[0-9-]{0,80}")
 _MAX_CHANNELS: Final = 50
 _MAX_REPLAYED: Final = 500
+_TOGETHER: Final = 8  # connections that are sent to at the same time
 
 Frame = Mapping[str, Any]
 
@@ -65,12 +67,18 @@ def push(tenant: Tenant, channels: Sequence[str], frames: Sequence[Frame]) -> No
     for channel in channels:
         for connection_id in store.watchers(channel):
             watching.setdefault(connection_id, []).append(channel)
-    for connection_id, by in watching.items():
+
+    def send(watcher: tuple[str, list[str]]) -> None:
+        connection_id, by = watcher
         try:
             if not all(websocket.post(connection_id, frame) for frame in frames):
                 connections.forget(connection_id, tenant, by)
         except Exception as error:  # one connection's trouble is not the others'; the events can be read again
             logger("live").warning("not_pushed", tenant_id=tenant.id, error=type(error).__name__)
+
+    if watching:
+        with ThreadPoolExecutor(_TOGETHER) as pool:
+            list(pool.map(send, watching.items()))
 
 
 def _parsed(body: str) -> dict[str, Any]:

@@ -83,9 +83,10 @@ class TaskService:
     def settle(self, task_id: str) -> Mapping[str, Any] | None:
         """See `stepfunctions.engine.waits.TaskDesk.settle`."""
         kept = self._tasks.find(task_id)
-        if kept is not None and self._tasks.close(kept.task, "lapsed"):
-            return None
-        kept = self._tasks.find(task_id)  # answered, perhaps just now
+        if kept is not None and kept.task.status == "open":
+            if self._tasks.close(kept.task, "lapsed"):
+                return None
+            kept = self._tasks.find(task_id)  # answered just now
         answer = self._tasks.answer(kept) if kept is not None else None
         return None if answer is None else answer.as_dict()
 

@@ -79,7 +79,8 @@ def sync(tenant: Tenant, workflow_id: str, version: int, document: Document | No
     timed = [n for n in nodes if n.type == SCHEDULE]
     try:
         made = [s for s in (_synced_schedule(store, workflow_id, version, node) for node in timed) if s]
-        _remove(store, workflow_id, version, {n.id for n in hooks}, {n.id for n in timed})
+        _remove_webhooks(store, workflow_id, version, {n.id for n in hooks})
+        _remove_schedules(store, workflow_id, version, {n.id for n in timed})
         # Last: a new secret is shown only if nothing fails after it was made.
         made += [_synced_webhook(store, tenant, workflow_id, version, node) for node in hooks]
     except Unavailable as error:
@@ -121,12 +122,24 @@ def _synced_schedule(store: TriggerStore, workflow_id: str, version: int, node: 
     }
 
 
-def _remove(store: TriggerStore, workflow_id: str, version: int, hooks: set[str], timed: set[str]) -> None:
+def suspend(tenant: Tenant, workflow_id: str, version: int) -> None:
+    """The workflow is not published any more: its schedules go.
+
+    Its webhooks keep their addresses and secrets, which other systems know, and answer 404 until it is published
+    again. Raises Unavailable if not all of it could be done; a repeat does the rest.
+    """
+    _remove_schedules(TriggerStore(TenantTable(tenant)), workflow_id, version, set())
+
+
+def _remove_webhooks(store: TriggerStore, workflow_id: str, version: int, kept: set[str]) -> None:
     for node_id, webhook_id in store.webhooks_of(workflow_id).items():
-        if node_id not in hooks:
+        if node_id not in kept:
             store.remove_webhook(workflow_id, node_id, webhook_id, version)
+
+
+def _remove_schedules(store: TriggerStore, workflow_id: str, version: int, kept: set[str]) -> None:
     for schedule in store.schedules_of(workflow_id):
-        if schedule.node_id not in timed and schedule.version <= version:
+        if schedule.node_id not in kept and schedule.version <= version:
             # Scheduler first: a record that is left over is found again, a schedule without one would go on for ever.
             scheduler.delete(schedule.id)
             store.remove_schedule(schedule.id, version)

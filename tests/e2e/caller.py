@@ -32,6 +32,7 @@ class Caller:
     def __init__(self, api_url: str, tenant_id: str, key: str) -> None:
         self.tenant_id = tenant_id
         self.key = key
+        self.secrets = {key}  # everything secret that the API showed, for the test that none of it is elsewhere
         self.http = httpx.Client(
             base_url=f"{api_url}/api/v1", headers={"X-API-Key": key}, timeout=60, trust_env=False
         )
@@ -66,6 +67,7 @@ class Caller:
     def publish(self, workflow_id: str) -> dict[str, Json]:
         """The triggers by node id."""
         published = self.post(f"/workflows/{workflow_id}/publish", {}, 200)
+        self.secrets |= {t["secret"] for t in published["triggers"] if t.get("secret")}
         return {t["node_id"]: t for t in published["triggers"]}
 
     def published(self, document: Document | Mapping[str, Any]) -> str:
@@ -123,6 +125,8 @@ class Caller:
         """The id of the open task with which this node asks, once it does."""
 
         def look() -> list[str]:
+            run = self.run(run_id)
+            assert run["status"] not in ENDED, (run["status"], run["error"])
             found = self.get(f"/tasks?status=open&execution_id={run_id}")["items"]
             return [t["id"] for t in found if t["node_id"] == node_id]
 

@@ -118,7 +118,11 @@ def test_cancel_in_a_loop(mine: Caller, echo: EchoServer, local: Stack, called: 
     mine.control(run_id, "cancel")
     # The runner finds out at the next boundary, and puts down what it has in hand.
     in_hand = until(
-        lambda: [i["SK"]["S"] for i in of_run(local, mine.tenant_id, run_id) if i.get("status") == {"S": "running"}],
+        lambda: [
+            i["SK"]["S"]
+            for i in of_run(local, mine.tenant_id, run_id)
+            if i["SK"]["S"].startswith("J#") and i.get("status") == {"S": "running"}
+        ],
         lambda keys: not keys,
         seconds=20,
     )

@@ -29,6 +29,8 @@ def test_a_run_outlives_the_local_aws(echo: EchoServer, tmp_path: Path) -> None:
             ended = caller.until(done)
             waiting = caller.start(asking(echo, "restart"))
             task_id = caller.task(waiting, "ask")
+            answered = caller.start(asking(echo, "restart-answered"))
+            caller.task(answered, "ask")
     finally:
         first.stop()
 
@@ -37,17 +39,23 @@ def test_a_run_outlives_the_local_aws(echo: EchoServer, tmp_path: Path) -> None:
         assert second.tenants == first.tenants
         with (caller := owner(second)).http:
             assert caller.run(done) == ended
-            # MiniStack has forgotten the execution; the sweeper finds out, as it would on AWS.
-            make_due(second, caller.tenant_id, waiting)
+            # MiniStack has forgotten the executions; the sweeper finds out, as it would on AWS. An answer that comes
+            # before that is kept.
+            caller.answer(answered, "ask", APPROVE)
+            for run_id in (waiting, answered):
+                make_due(second, caller.tenant_id, run_id)
             second.invoke("run_events", {})
-            failed = caller.run(waiting)
-            assert failed["status"] == "failed"
-            assert statuses_of(failed)["before"] == "completed"
+            for run_id in (waiting, answered):
+                failed = caller.run(run_id)
+                assert failed["status"] == "failed"
+                assert statuses_of(failed)["before"] == "completed"
+                caller.control(run_id, "retry")
+            # Retries go on from there: one asks anew, the other needs not.
             assert caller.get(f"/tasks/{task_id}")["status"] == "cancelled"
-            # A retry goes on from there.
-            caller.control(waiting, "retry")
             caller.answer(waiting, "ask", APPROVE)
-            assert caller.until(waiting)["status"] == "completed"
-            assert steps(echo, "restart") == ["before", "after"]
+            for run_id, mark in ((waiting, "restart"), (answered, "restart-answered")):
+                assert caller.until(run_id, seconds=30)["status"] == "completed"
+                assert steps(echo, mark) == ["before", "after"]
+            assert len(caller.get(f"/tasks?execution_id={answered}")["items"]) == 1
     finally:
         second.stop()

@@ -98,7 +98,7 @@ def test_the_data_role_reaches_its_own_tenant_only(
     table, bucket = local.outputs["TableName"], local.outputs["DataBucketName"]
     key = {name: meta[name] for name in ("PK", "SK")}
     stored = [o["Key"] for o in local.client("s3").list_objects_v2(Bucket=bucket)["Contents"]]
-    kinds = ("payloads", "plans", "documents")
+    kinds = ("payloads", "plans")
     objects = [next(o for o in stored if o.startswith(f"{kind}/{mine.tenant_id}/")) for kind in kinds]
     context = {"tenant_id": mine.tenant_id}
     root = local.client("kms")

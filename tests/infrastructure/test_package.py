@@ -17,6 +17,7 @@ from infrastructure.package.__main__ import measure, table
 ROOT = Path(__file__).resolve().parents[2]
 OURS = ("functions", "shared", "stepfunctions")
 FOLDERS = sorted(p.parent.name for p in (ROOT / "functions").glob("*/handler.py"))
+API = ROOT / "functions" / "api"
 NODES = ROOT / "shared" / "nodes"
 RUN_NODES = ("runner", "tasks")  # a question is a node, too
 MAGIC_3_13 = (3571).to_bytes(2, "little") + b"\r\n"
@@ -59,8 +60,11 @@ def reached(handler: Path) -> tuple[set[Path], set[str]]:
                 todo += modules(name)
             else:
                 foreign.add(name.split(".")[0])
+        # These two import what they find in a folder.
         if path == NODES / "registry.py":
-            todo += NODES.glob("*/[!_]*.py")  # it imports what it finds there
+            todo += NODES.glob("*/[!_]*.py")
+        if path == API / "app.py":
+            todo += (API / "routes").rglob("*.py")
     return seen, foreign - set(sys.stdlib_module_names) - {"__future__"}
 
 

@@ -89,6 +89,8 @@ def test_one_key_starts_one_run(api_client, other_client, machines):
     theirs = created(other_client, adder())
     other = made(other_client.post(f"/workflows/{theirs}/execute", json={"trigger_data": {"a": 1}}, headers=headers))
     assert other["id"] != runs[0]["id"]
+    until(api_client, runs[0]["id"], "completed")
+    until(other_client, other["id"], "completed")
 
 
 def test_a_key_whose_first_call_died_leads_to_the_same_run(api_client, machines, monkeypatch):
@@ -107,6 +109,7 @@ def test_a_key_whose_first_call_died_leads_to_the_same_run(api_client, machines,
         problem(api_client.post(url, json={"trigger_data": {"a": 1}}, headers=headers), 503)
     again = made(api_client.post(url, json={"trigger_data": {"a": 1}, "wait_seconds": 0}, headers=headers))
     assert [r["id"] for r in made(api_client.get(f"/workflows/{workflow_id}/executions"))["items"]] == [again["id"]]
+    until(api_client, again["id"], "completed")
 
 
 def test_the_input_schema_names_the_field(api_client, machines):

@@ -216,10 +216,18 @@ def test_roles_and_scopes(api_client, role, scopes, read, write):
         assert limited.post(f"/webhooks/{hook['id']}/rotate").status_code == write
 
 
-def test_unpublishing_and_deleting_end_the_address(api_client, outside):
+def test_unpublishing_silences_the_address_and_deleting_ends_it(api_client, outside):
     workflow = triggered.create(api_client, triggered.document(triggered.webhook()))
     hook = triggered.publish(api_client, workflow)["hook"]
     assert outside.post(f"/hooks/{hook['id']}").status_code == 202
     assert api_client.post(f"/workflows/{workflow}/unpublish").status_code == 200
+    assert outside.post(f"/hooks/{hook['id']}").status_code == 404
+    assert api_client.get(f"/webhooks/{hook['id']}").json()["is_live"] is False
+    assert triggered.publish(api_client, workflow)["hook"]["id"] == hook["id"]
+    assert outside.post(f"/hooks/{hook['id']}").status_code == 202
+    assert api_client.post(f"/workflows/{workflow}/unpublish").status_code == 200
+    for run in api_client.get(f"/workflows/{workflow}/executions").json()["items"]:
+        api_client.post(f"/workflows/executions/{run['id']}/cancel")
+    assert api_client.delete(f"/workflows/{workflow}").status_code == 204
     assert outside.post(f"/hooks/{hook['id']}").status_code == 404
     assert api_client.get(f"/webhooks/{hook['id']}").status_code == 404

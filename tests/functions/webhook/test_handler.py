@@ -102,6 +102,8 @@ def test_whatever_is_unknown_looks_the_same(api_client, outside):
     seen = [without_request_id(outside.post(f"/hooks/{name}", content=b"{")) for name in UNKNOWN]
     api_client.post(f"/workflows/{gone}/unpublish")
     seen.append(without_request_id(outside.post(f"/hooks/{hook['id']}")))
+    api_client.delete(f"/workflows/{gone}")
+    seen.append(without_request_id(outside.post(f"/hooks/{hook['id']}")))
     seen.append(without_request_id(outside.post(f"/hooks-test/{hook['id']}")))
     assert seen[0]["status"] == 404
     assert all(answer == seen[0] for answer in seen)

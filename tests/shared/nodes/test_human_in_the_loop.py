@@ -44,7 +44,7 @@ def test_assignees_may_be_computed(value: Any, assignees: tuple[str, ...]) -> No
     assert HUMAN.ask(made).assignees == assignees
 
 
-@pytest.mark.parametrize("value", [5, {"a": 1}, [1], [""]])
+@pytest.mark.parametrize("value", [5, {"a": 1}, [1], [""], ["a"] * 101, ["x" * 1_001]])
 def test_assignees_must_be_names(value: Any) -> None:
     made = call("human_in_the_loop", {"assignees": "{{ variables.who }}"}, names={"variables": {"who": value}})
     with pytest.raises(NodeError) as caught:

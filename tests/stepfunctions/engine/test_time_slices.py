@@ -111,7 +111,7 @@ def test_a_loop_in_a_loop(bench: Bench, remote: Service):
         "start.trigger -> outer.items; outer.item -> inner.items; outer.results -> out.value",
     )
     run = bench.start(made, [[1, 2, 3], [4, 5], [], [6, 7, 8, 9]])
-    assert sliced(bench, run, Hourglass(remote, 60)) > 2
+    assert sliced(bench, run, Hourglass(remote, 40)) > 2
     assert bench.output(run) == [[200, 400, 600], [800, 1000], [], [1200, 1400, 1600, 1800]]
     assert sum(remote.count().values()) == 9
 
