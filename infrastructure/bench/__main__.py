@@ -24,7 +24,7 @@ from infrastructure.local.stack import running, start
 _STATE: Final = ROOT / ".local" / "bench"
 _OUTPUT: Final = ROOT / ".local" / "bench.json"
 # Rounds, and the seconds after which no further round begins.
-_IMPORTS: Final = {False: (9, 75.0), True: (2, 10.0)}
+_IMPORTS: Final = {False: (15, 80.0), True: (2, 10.0)}
 _CRUD: Final = {False: (100, 30.0), True: (5, 5.0)}
 _RUNS: Final = {False: (15, 60.0), True: (2, 10.0)}
 

@@ -75,12 +75,17 @@ def rounds(count: int, seconds: float, at_least: int = 2) -> Iterator[int]:
 
 
 def table(figures: Sequence[Figure]) -> str:
-    """All figures for reading: one line each, what is behind it below."""
+    """All figures for reading: one line each, and below it what is behind it."""
     lines = [f"{'figure':<30} {'value':>8}  {'target':>8}  met"]
+    against = ""
     for figure in figures:
         target = "" if figure.target is None else f"≤ {figure.target:g} {figure.unit}"
         lines.append(f"{figure.name:<30} {f'{figure.value:g} {figure.unit}':>8}  {target:>8}  {figure.met}")
-        lines.append("    " + ", ".join(f"{name} {value}" for name, value in figure.detail.items()))
+        if figure.detail.get("against", against) != against:
+            against = figure.detail["against"]
+            lines.append(f"    against {against}")
+        rest = {name: value for name, value in figure.detail.items() if name != "against"}
+        lines.append("    " + ", ".join(f"{name} {value}" for name, value in rest.items()))
     return "\n".join(lines)
 
 

@@ -13,7 +13,7 @@ import httpx
 from infrastructure.bench.figures import Figure, compared, rounds
 from infrastructure.bench.sides import BenchFailed, Sides, ms_from, until
 
-_ONE_TASK: Final = "a state machine of one Lambda task, started by a bare function behind the same kind of API"
+_ONE_TASK: Final = "a state machine of one Lambda task, started by a bare function over HTTP: the task"
 _BRANCHES: Final = 20
 _ITEMS: Final = 100
 _AT_ONCE: Final = 10
@@ -25,42 +25,24 @@ Measured = tuple[float, float]
 
 def measure(sides: Sides, host: str, count: int, seconds: float) -> list[Figure]:
     """Every `run_…`. `host` is the loopback `host:port` whose `/orders/<id>` the runs call."""
-    each = seconds / 5
     url = f"http://{host}/orders/1"
-    calls = f"whose function makes the same {{}} HTTP requests, {{}} at once; to the end of the run: {_ONE_TASK}"
-    return [
-        _figure(
-            "run_webhook_ten_transforms", _webhook(sides), count, each, f"adding up by hand, to the answer: {_ONE_TASK}"
-        ),
-        _figure(
-            "run_twenty_branches",
-            _started(sides, _branches(url), {"url": url, "times": _BRANCHES, "at_once": _BRANCHES}),
-            count,
-            each,
-            calls.format(_BRANCHES, _BRANCHES),
-        ),
-        _figure(
-            "run_loop_hundred_items",
-            _started(sides, _loop(), {"add": 2, "times": _ITEMS}),
-            count,
-            each,
-            f"adding up by hand, to the end of the run: {_ONE_TASK}",
-        ),
-        _figure(
-            "run_loop_hundred_requests",
-            _started(sides, _loop(url), {"url": url, "times": _ITEMS, "at_once": _AT_ONCE}),
-            count,
-            each,
-            calls.format(_ITEMS, _AT_ONCE),
-        ),
-        _figure(
-            "run_human_answer",
-            _human(sides),
-            count,
-            each,
-            "a callback state whose token a bare function looks up and uses; from the answer to the end of the run",
-        ),
-    ]
+    sums = {"add": 2, "times": _ITEMS}
+    few = {"url": url, "times": _BRANCHES, "at_once": _BRANCHES}
+    many = {"url": url, "times": _ITEMS, "at_once": _AT_ONCE}
+    question = "a callback state, its token looked up and used by a bare function over HTTP; until the run has ended"
+    measured: dict[str, tuple[Callable[[], Measured], str]] = {
+        "run_webhook_ten_transforms": (_webhook(sides), f"{_ONE_TASK} adds up; until the answer"),
+        "run_twenty_branches": (_started(sides, _branches(url), few), _calls(_BRANCHES, _BRANCHES)),
+        "run_loop_hundred_items": (_started(sides, _loop(), sums), f"{_ONE_TASK} adds up; until the run has ended"),
+        "run_loop_hundred_requests": (_started(sides, _loop(url), many), _calls(_ITEMS, _AT_ONCE)),
+        "run_human_answer": (_human(sides), question),
+    }
+    each = seconds / len(measured)
+    return [_figure(name, once, count, each, against) for name, (once, against) in measured.items()]
+
+
+def _calls(times: int, at_once: int) -> str:
+    return f"{_ONE_TASK} makes the same {times} HTTP requests, {at_once} at once; until the run has ended"
 
 
 def _figure(name: str, once: Callable[[], Measured], count: int, seconds: float, against: str) -> Figure:

@@ -21,7 +21,7 @@ from infrastructure.local.stack import Stack, start
 
 _DOCUMENT: Final = Path(__file__).with_name("refund.json")
 _RUN_SECONDS: Final = 60
-_SCHEDULE_SECONDS: Final = 150  # one every minute, and the local scheduler looks every ten seconds
+_SCHEDULE_SECONDS: Final = 150  # it starts one every minute
 
 
 class DemoFailed(Exception):

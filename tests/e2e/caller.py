@@ -33,9 +33,7 @@ class Caller:
         self.tenant_id = tenant_id
         self.key = key
         self.secrets = {key}  # everything secret that the API showed, for the test that none of it is elsewhere
-        self.http = httpx.Client(
-            base_url=f"{api_url}/api/v1", headers={"X-API-Key": key}, timeout=60, trust_env=False
-        )
+        self.http = httpx.Client(base_url=f"{api_url}/api/v1", headers={"X-API-Key": key}, timeout=60, trust_env=False)
 
     def send(self, method: str, path: str, body: Any = None, **options: Any) -> httpx.Response:
         return self.http.request(method, path, json=body, **options)

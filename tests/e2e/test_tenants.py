@@ -61,9 +61,7 @@ def routes(mine: Caller, local: Stack) -> list[tuple[str, str]]:
     return [(m, p) for m, p, names in named if names and not names <= SHARED]
 
 
-def test_no_route_knows_another_tenants_things(
-    mine: Caller, theirs: Caller, local: Stack, ids: dict[str, str]
-) -> None:
+def test_no_route_knows_another_tenants_things(mine: Caller, theirs: Caller, local: Stack, ids: dict[str, str]) -> None:
     walked = routes(mine, local)
     assert len(walked) >= 30
     for method, path in walked:
@@ -130,9 +128,7 @@ def tagged(local: Stack, tenant_id: str) -> Callable[[str], Any]:
     listed = local.client("cloudformation").list_stack_resources(StackName="statewright")["StackResourceSummaries"]
     role = next(r["PhysicalResourceId"] for r in listed if r["LogicalResourceId"] == "RunnerRole")
     runner = assumed(local, local.client, f"arn:aws:iam::000000000000:role/{role}")
-    return assumed(
-        local, runner, local.outputs["TenantDataRoleArn"], Tags=[{"Key": "TenantID", "Value": tenant_id}]
-    )
+    return assumed(local, runner, local.outputs["TenantDataRoleArn"], Tags=[{"Key": "TenantID", "Value": tenant_id}])
 
 
 def assumed(local: Stack, source: Callable[[str], Any], role_arn: str, **more: Any) -> Callable[[str], Any]:

@@ -136,7 +136,9 @@ def test_a_question_asked_by_two_calls_at_once_is_one_task(bench: Bench):
 
 def test_a_timer_armed_by_two_calls_has_one_moment(bench: Bench):
     run = bench.start(
-        document([node("start", "manual_trigger"), node("rest", "delay", {"ms": 60_000})], "start.trigger -> rest.input")
+        document(
+            [node("start", "manual_trigger"), node("rest", "delay", {"ms": 60_000})], "start.trigger -> rest.input"
+        )
     )
     barrier = threading.Barrier(2)
 

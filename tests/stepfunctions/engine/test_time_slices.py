@@ -47,7 +47,11 @@ def test_thirty_in_a_row(bench: Bench, remote: Service):
     wires = [f"{a}.status -> {b}.body" for a, b in zip(["start", *names], names, strict=False)]
     wires[0] = "start.trigger -> n0.body"
     made = document(
-        [node("start", "manual_trigger"), *(post(n, remote.base, timeout_seconds=10) for n in names), node("o", "output")],
+        [
+            node("start", "manual_trigger"),
+            *(post(n, remote.base, timeout_seconds=10) for n in names),
+            node("o", "output"),
+        ],
         "\n".join([*wires, "n29.status -> o.value"]),
     )
     run = bench.start(made)

@@ -1,0 +1,470 @@
+"""What running a document means (dead paths, ports, errors, retries, time-outs), one rule a case."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from shared.expressions import jsonata
+from stepfunctions.engine.errors import NodeFailed
+from tests.stepfunctions.compiler.documents import document, node
+from tests.stepfunctions.engine.conftest import Bench
+from tests.stepfunctions.engine.faults import Service
+from tests.stepfunctions.engine.test_kill import post
+
+
+def made(nodes: list[dict[str, Any]], wires: str = "", **fields: Any):
+    return document([node("start", "manual_trigger"), *nodes], wires, **fields)
+
+
+def js(node_id: str, expression: str, **fields: Any) -> dict[str, Any]:
+    return node(node_id, "transform", {"expression": expression}, **fields)
+
+
+def ran(bench: Bench, document_, trigger: Any = None):
+    """Run it in one call; whether it succeeds is the run's status to say."""
+    run = bench.start(document_, trigger)
+    try:
+        bench.call(run)
+    except NodeFailed:
+        assert bench.get(run).status == "failed"
+    return run
+
+
+# --- ports and dead paths -----------------------------------------------------------------------------------------
+
+
+def test_a_dead_path_is_dead_to_its_end(bench: Bench):
+    run = ran(
+        bench,
+        made(
+            [
+                node("which", "condition", {"condition": "trigger"}),
+                js("a", "1"),
+                js("b", "2"),
+                node("both", "merge"),
+                js("after_a", "3"),
+                js("reads_a", "$exists(nodes.a.output) ? 'ran' : 'did not'"),
+                js("unwired", "4"),
+            ],
+            """which.true -> a.input; which.false -> b.input; a.output -> after_a.input; a.output -> both.inputs
+            b.output -> both.inputs""",
+        ),
+        trigger=False,
+    )
+    assert bench.statuses(run) == {
+        "start": "completed",
+        "which": "completed",
+        "a": "skipped",
+        "b": "completed",
+        "both": "completed",
+        "after_a": "skipped",
+        "reads_a": "completed",
+        "unwired": "completed",
+    }
+    assert bench.value(bench.records(run)["", "both"].outputs["output"]) == [2]
+    assert bench.value(bench.records(run)["", "reads_a"].outputs["output"]) == "did not"
+
+
+def test_null_is_a_value(bench: Bench):
+    run = ran(
+        bench,
+        made(
+            [
+                js("nothing", "null"),
+                js("undefined", "trigger.missing"),
+                node("all", "merge"),
+                js("seen", "{'null': inputs.input = null, 'type': $type(nodes.nothing.output)}"),
+                node("first", "output"),
+                node("second", "output"),
+            ],
+            """nothing.output -> all.inputs; undefined.output -> all.inputs; nothing.output -> seen.input
+            all.output -> first.value; seen.output -> second.value""",
+        ),
+    )
+    assert bench.output(run) == {"first": [None, None], "second": {"null": True, "type": "null"}}
+
+
+def test_a_single_port_takes_the_first_delivered_and_a_multiple_one_all_in_document_order(bench: Bench):
+    wires = [f"{n}.output -> {port}" for n in ("c", "a", "b") for port in ("all.inputs", "one.input")]
+    run = ran(
+        bench,
+        made(
+            [js("a", "'A'"), js("b", "'B'"), node("c", "condition", {"condition": "false"}), node("all", "merge"),
+             js("one", "inputs.input"), node("o1", "output"), node("o2", "output")],
+            "\n".join([*wires, "all.output -> o1.value; one.output -> o2.value"]).replace("c.output", "c.true"),
+        ),
+    )  # fmt: skip
+    assert bench.output(run) == {"o1": ["A", "B"], "o2": "A"}
+    assert bench.statuses(run)["c"] == "completed"
+
+
+def test_a_missing_required_input_skips(bench: Bench, remote: Service):
+    run = ran(
+        bench,
+        made(
+            [
+                js("never", "1"),
+                node("off", "condition", {"condition": "false"}),
+                # Something is delivered, but not what is required; what is typed in counts.
+                node("get", "http_request", {"method": "POST"}),
+                post("typed", remote.base),
+                node("behind", "merge"),
+            ],
+            """start.trigger -> off.input; off.true -> get.url; never.output -> get.body; start.trigger -> typed.body
+            get.status -> behind.inputs; get.error -> behind.inputs""",
+        ),
+    )
+    found = bench.statuses(run)
+    assert (found["get"], found["behind"], found["typed"]) == ("skipped", "skipped", "completed")
+    assert remote.count() == {"/typed": 1}
+
+
+def test_a_delivered_null_beats_what_is_typed_in(bench: Bench):
+    run = ran(
+        bench,
+        made(
+            [js("nothing", "null"), js("see", "$type(inputs.input)", inputs={"input": "typed"}),
+             js("off", "$type(inputs.input)", inputs={"input": "typed"}),
+             node("no", "condition", {"condition": "true"}), node("o", "output"), node("p", "output")],
+            """nothing.output -> see.input; see.output -> o.value; no.false -> off.input; nothing.output -> off.input
+            off.output -> p.value""",
+        ),
+    )  # fmt: skip
+    assert bench.output(run) == {"o": "null", "p": "null"}
+
+
+@pytest.mark.parametrize("kind", ["http_request", "delay", "condition", "loop", "merge"])
+def test_disabled_nodes_in_a_chain(bench: Bench, kind: str):
+    config = {"delay": {"ms": 100_000}, "condition": {"condition": "false"}}.get(kind, {})
+    ports = {
+        "http_request": ("body", "response"),
+        "delay": ("input", "output"),
+        "condition": ("input", "true"),
+        "loop": ("items", "results"),
+        "merge": ("inputs", "output"),
+    }
+    inside, outside = ports[kind]
+    run = ran(
+        bench,
+        made(
+            [
+                node("one", kind, config, disabled=True, inputs={"url": "http://nowhere"} if kind == "http_request" else {}),
+                node("two", kind, config, disabled=True, inputs={"url": "http://nowhere"} if kind == "http_request" else {}),
+                js("dead", "1"),
+                node("no", "condition", {"condition": "false"}),
+                node("out", "output"),
+            ],
+            f"""start.trigger -> one.{inside}; one.{outside} -> two.{inside}; two.{outside} -> out.value
+            start.trigger -> no.input; no.true -> dead.input""",
+        ),
+        trigger=[{"kept": "as it is"}],
+    )  # fmt: skip
+    assert bench.output(run) == [{"kept": "as it is"}]
+    assert bench.statuses(run)["dead"] == "skipped"
+
+
+def test_a_disabled_node_on_a_dead_path_is_skipped(bench: Bench):
+    run = ran(
+        bench,
+        made(
+            [node("no", "condition", {"condition": "false"}), js("off", "1", disabled=True), node("out", "output")],
+            "no.true -> off.input; off.output -> out.value",
+        ),
+    )
+    assert (bench.statuses(run)["off"], bench.output(run)) == ("skipped", None)
+
+
+# --- failure --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fields", "wires", "status", "output"),
+    [
+        ({}, "bad.response -> out.value", "failed", None),
+        ({"on_error": "continue"}, "bad.response -> out.value", "completed", None),
+        ({"on_error": "continue"}, "bad.status -> all.inputs; bad.headers -> all.inputs; all.output -> out.value",
+         "completed", [None, None]),
+        ({}, "bad.error -> out.value; bad.response -> dead.input", "completed",
+         {"node_id": "bad", "error": "HttpError", "message": "127.0.0.1 answered 500 Internal Server Error", "attempts": 1}),
+        ({"on_error": "branch"}, "bad.response -> out.value", "completed", None),
+    ],
+)  # fmt: skip
+def test_on_error(bench: Bench, remote: Service, fields, wires, status, output):
+    remote.fail("/bad", times=9)
+    run = ran(
+        bench,
+        made([post("bad", remote.base, **fields), node("all", "merge"), js("dead", "1"), node("out", "output")], wires),
+    )
+    assert (bench.get(run).status, bench.output(run)) == (status, output)
+    assert bench.statuses(run)["bad"] == "failed"
+    if "bad.error" in wires:
+        assert bench.statuses(run)["dead"] == "skipped"
+    if fields.get("on_error") == "branch":
+        assert bench.statuses(run)["out"] == "skipped"
+
+
+@pytest.mark.parametrize("on_error", ["continue", "branch"])
+def test_on_error_of_pure_nodes_and_of_nodes_in_loops(bench: Bench, remote: Service, on_error: str):
+    remote.fail("/one/2", times=9)
+    wires = {"continue": "one.status -> end.input", "branch": "one.status -> end.input; one.error -> end.input"}
+    run = ran(
+        bench,
+        made(
+            [
+                js("bad", "$number('x')", on_error=on_error),
+                node("each", "loop"),
+                post("one", remote.base, "one/{{ item }}", parent="each", on_error=on_error),
+                js("end", "$type(inputs.input) = 'object' ? inputs.input.error : inputs.input", parent="each"),
+                node("pure", "loop"),
+                js("inside", "$number(item)", parent="pure", on_error=on_error),
+                node("out", "output"),
+                node("out2", "output"),
+                node("out3", "output"),
+            ],
+            f"""start.trigger -> each.items; {wires[on_error]}; each.results -> out.value; start.trigger -> pure.items
+            pure.results -> out2.value; bad.{"output" if on_error == "continue" else "error"} -> out3.value""",
+        ),
+        trigger=[1, 2, "3"],
+    )
+    found = bench.output(run)
+    assert found["out"] == [200, None if on_error == "continue" else "HttpError", 200]
+    assert found["out2"] == [1, 2, 3]
+    assert found["out3"] if on_error == "branch" else found["out3"] is None
+    assert bench.records(run)["each/1", "one"].status == "failed"
+
+
+@pytest.mark.parametrize("lanes", [1, 3])
+@pytest.mark.parametrize(
+    ("tolerance", "status", "results"),
+    [("skip", "completed", [10, 30]), ("null", "completed", [10, None, 30]), ("fail", "failed", None)],
+)
+@pytest.mark.parametrize("inside", ["pure", "effect"])
+def test_on_item_error(bench: Bench, remote: Service, lanes: int, tolerance: str, status: str, results, inside: str):
+    remote.fail("/one/2", times=9)
+    body = js("one", "item = 2 ? $error('no') : item * 10", parent="each")
+    if inside == "effect":
+        body = post("one", remote.base, "one/{{ item }}", parent="each")
+    run = ran(
+        bench,
+        made(
+            [
+                node("each", "loop", {
+                    "on_item_error": tolerance, "max_concurrency": lanes, "result": "item * 10 + 0 * $count([nodes.one.*])",
+                }),
+                body,
+                node("out", "output"),
+            ],
+            "start.trigger -> each.items; each.results -> out.value",
+        ),
+        trigger=[1, 2, 3],
+    )  # fmt: skip
+    assert (bench.get(run).status, bench.output(run)) == (status, results)
+    if status == "failed":
+        error = bench.get(run).error
+        assert error is not None
+        assert (error["node_id"], "item 1" in error["message"]) == ("each", True)
+
+
+@pytest.mark.parametrize(
+    ("fields", "port", "output"),
+    [({"on_error": "continue"}, "results", None), ({}, "error", "each"), ({"disabled": True}, "results", [1])],
+)
+def test_the_failure_of_a_loop_is_the_loop_s_own_to_handle(bench: Bench, remote: Service, fields, port, output):
+    remote.fail("/one", times=9)
+    run = ran(
+        bench,
+        made(
+            [node("each", "loop", **fields), post("one", remote.base, parent="each"), node("out", "output")],
+            f"start.trigger -> each.items; each.{port} -> out.value",
+        ),
+        trigger=[1],
+    )
+    found = bench.output(run)
+    assert (bench.get(run).status, found["node_id"] if isinstance(found, dict) else found) == ("completed", output)
+
+
+@pytest.mark.parametrize("items", [None, "text", {"a": 1}, 3])
+def test_a_loop_over_what_is_no_list(bench: Bench, items):
+    run = ran(
+        bench,
+        made([node("each", "loop"), js("one", "1", parent="each")], "start.trigger -> each.items"),
+        trigger=items,
+    )
+    error = bench.get(run).error
+    assert error is not None
+    assert (error["node_id"], error["error"]) == ("each", "InvalidInput")
+
+
+def test_results_of_a_loop(bench: Bench):
+    run = ran(
+        bench,
+        made(
+            [
+                node("sinks", "loop"),
+                js("twice", "item * 2", parent="sinks"),
+                js("index", "index", parent="sinks"),
+                node("dead", "loop"),
+                node("odd", "condition", {"condition": "item % 2 = 1"}, parent="dead"),
+                js("only", "item", parent="dead"),
+                node("none", "loop", inputs={"items": []}),
+                js("x", "1", parent="none"),
+                *(node(f"o{i}", "output") for i in range(4)),
+            ],
+            """start.trigger -> sinks.items; start.trigger -> dead.items; odd.true -> only.input
+            sinks.results -> o0.value; dead.results -> o1.value; none.results -> o2.value; none.count -> o3.value""",
+        ),
+        trigger=[1, 2],
+    )
+    assert bench.output(run) == {
+        "o0": [{"twice": 2, "index": 0}, {"twice": 4, "index": 1}],
+        "o1": [1, None],
+        "o2": [],
+        "o3": 0,
+    }
+
+
+def test_a_failure_stops_the_others_and_keeps_what_is_done(bench: Bench, remote: Service):
+    slow = remote.hold("/slow")
+    remote.fail("/bad")
+    run = ran(
+        bench,
+        made(
+            [
+                post("quick", remote.base),
+                post("bad", remote.base),
+                post("slow", remote.base),
+                post("after", remote.base),
+            ],
+            "quick.status -> bad.body; slow.status -> after.body",
+        ),
+    )
+    assert slow.arrived.is_set()
+    assert (bench.get(run).status, remote.count()["/after"]) == ("failed", 0)
+    found = bench.statuses(run)
+    assert (found["quick"], found["bad"], found["slow"]) == ("completed", "failed", "cancelled")
+    assert "after" not in found
+
+
+# --- attempts -------------------------------------------------------------------------------------------------------
+
+
+def attempts(bench: Bench, run, name: str = "a") -> tuple[str, int]:
+    record = bench.records(run)["", name]
+    return record.status, record.attempts
+
+
+POLICY = {"max_attempts": 3, "interval_seconds": 0, "backoff_rate": 1, "max_interval_seconds": 0}
+
+
+@pytest.mark.parametrize(("failures", "expected"), [(0, ("completed", 1)), (3, ("completed", 4)), (4, ("failed", 4))])
+def test_attempts(bench: Bench, remote: Service, failures: int, expected):
+    remote.fail("/a", times=failures)
+    run = ran(bench, made([post("a", remote.base, retry=POLICY)]))
+    assert attempts(bench, run) == expected
+    assert remote.done(run.id, "", "a") == expected[1]  # one key for all of them
+    error = bench.get(run).error
+    assert error is None or error["attempts"] == 4
+
+
+def test_what_cannot_be_mended_is_not_repeated(bench: Bench, remote: Service):
+    run = ran(bench, made([node("a", "http_request", inputs={"url": "ftp://x"}, retry=POLICY)]))
+    assert attempts(bench, run) == ("failed", 1)
+    run = ran(bench, made([post("a", remote.base, "{{ $number('x') }}", retry=POLICY)]))
+    assert attempts(bench, run)[0] == "failed"
+    error = bench.get(run).error
+    assert error is not None
+    assert error["error"] == "ExpressionError"
+    assert not remote.seen
+
+
+def test_back_off_and_what_the_other_side_asks_for(bench: Bench, remote: Service, monkeypatch: pytest.MonkeyPatch):
+    pauses: list[float] = []
+
+    async def rest(self, node_, until_ms: int) -> None:
+        pauses.append(round((until_ms - time.time() * 1000) / 1000))
+
+    monkeypatch.setattr("stepfunctions.engine.dataflow.Dataflow._rest", rest)
+    remote.fail("/a", times=2)
+    remote.fail("/a", times=1, Retry_After="120")
+    remote.fail("/a", times=1, Retry_After="999999999")
+    remote.fail("/a", times=2)
+    policy = {"max_attempts": 6, "interval_seconds": 5, "backoff_rate": 3, "max_interval_seconds": 50}
+    run = ran(bench, made([post("a", remote.base, retry=policy)]))
+    assert attempts(bench, run) == ("completed", 7)
+    assert pauses == [5, 15, 120, 3_600, 50, 50]
+
+
+# --- limits ---------------------------------------------------------------------------------------------------------
+
+
+def test_timeout_of_one_attempt(bench: Bench, remote: Service):
+    remote.hold("/a")
+    began = time.monotonic()
+    run = ran(bench, made([post("a", remote.base, timeout_seconds=0.2, retry={**POLICY, "max_attempts": 1})]))
+    error = bench.get(run).error
+    assert error is not None
+    assert (error["error"], error["attempts"]) == ("Timeout", 2)
+    assert error["message"] == "no result within 0.2 seconds"
+    assert time.monotonic() - began < 5
+
+
+def test_a_timeout_is_handled_like_any_error(bench: Bench, remote: Service):
+    remote.hold("/a")
+    run = ran(
+        bench,
+        made([post("a", remote.base, timeout_seconds=0.2), node("out", "output")], "a.error -> out.value"),
+    )
+    assert bench.output(run)["error"] == "Timeout"
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "$sum($map([1..3000], function($i) { $sum($map([1..3000], function($j) { $i * $j })) }))",
+        "($f := function($n) { $f($n + 1) }; $f(0))",
+        "$join($map([1..2000000], function($i) { 'xxxxxxxxxx' }))",
+        "$pad('', 10000001, 'x')",
+        "$number('seven')",
+        "1 / 0",
+        "'a' + 1",
+    ],
+)
+def test_an_expression_out_of_bounds_fails_its_node(bench: Bench, expression: str):
+    began = time.monotonic()
+    run = ran(bench, made([js("bad", expression), node("out", "output")], "bad.error -> out.value"))
+    assert bench.output(run)["error"] == "ExpressionError"
+    assert time.monotonic() - began < 4
+
+
+def test_the_budget_is_a_second():
+    began = time.monotonic()
+    with pytest.raises(jsonata.ExpressionFailed):
+        jsonata.evaluate("$sum($map([1..9000], function($i) { $sum($map([1..9000], function($j) { $i })) }))", {})
+    assert 0.5 < time.monotonic() - began < 2.5
+
+
+def test_eval_is_refused(bench: Bench):
+    from shared.errors import Invalid
+
+    with pytest.raises(Invalid) as refused:
+        bench.start(made([js("bad", "$eval('1')")]))
+    assert "$eval" in refused.value.errors[0].message
+    with pytest.raises(jsonata.ExpressionFailed):  # also by another way than a published document
+        jsonata.evaluate("($e := $eval; $e('1'))", {})
+
+
+def test_nothing_but_the_scope_can_be_read(bench: Bench):
+    run = ran(
+        bench,
+        made(
+            [node("t", "template", {"template": "{{ $string(trigger) }}|{% $states %}|\\{{ x }}|{{ variables.limit }}"}),
+             node("out", "output")],
+            "t.output -> out.value",
+            variables={"limit": 7},
+        ),
+        trigger={"a": "{{ variables.limit }}"},
+    )  # fmt: skip
+    assert bench.output(run) == '{"a":"{{ variables.limit }}"}|{% $states %}|{{ x }}|7'
