@@ -43,7 +43,10 @@ def _pure(graph: Graph) -> frozenset[str]:
     """Nodes that may be computed again at any time."""
     impure = {n for n in graph.nodes if kind_of(graph, n) not in ("trigger", "pure", "container")}
     for node_id in list(impure):
-        impure.update(a for a in graph.ancestors(node_id) if a is not None)
+        for container in graph.ancestors(node_id):
+            if container is None or graph.nodes[container].disabled:  # whose body is not run
+                break
+            impure.add(container)
     return frozenset(graph.nodes) - impure
 
 

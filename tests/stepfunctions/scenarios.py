@@ -170,6 +170,76 @@ SCENARIOS: Final = (
         statuses={"first": "completed", "second": "skipped", "third": "completed", "after": "completed"},
     ),
     Scenario(
+        "a call before the question and one behind it",
+        document(
+            [
+                node("start", "manual_trigger"),
+                _get("get"),
+                node("ask", "human_in_the_loop"),
+                _get("say"),
+                node("out", "output"),
+            ],
+            "start.trigger -> get.body; get.response -> ask.input; ask.approved -> say.body; say.status -> out.value",
+        ),
+        answers={"ask": APPROVE},
+        output=200,
+    ),
+    Scenario(
+        "two questions, nothing else",
+        document(
+            [
+                node("start", "manual_trigger"),
+                node("a", "human_in_the_loop"),
+                node("b", "human_in_the_loop"),
+                node("both", "merge"),
+                node("count", "transform", {"expression": "$count(inputs.input)"}),
+                node("out", "output"),
+            ],
+            """start.trigger -> a.input; start.trigger -> b.input; a.response -> both.inputs
+            b.response -> both.inputs; both.output -> count.input; count.output -> out.value""",
+        ),
+        answers={"b": APPROVE, "a": REJECT},
+        output=2,
+    ),
+    Scenario(
+        "questions whose order no nesting can hold",
+        document(
+            [
+                node("start", "manual_trigger"),
+                node("q1", "human_in_the_loop"),
+                node("q2", "human_in_the_loop"),
+                _get("x"),
+                _get("y"),
+                node("q3", "human_in_the_loop"),
+                node("q4", "human_in_the_loop"),
+                node("all", "merge"),
+                node("count", "transform", {"expression": "$count(inputs.input)"}),
+                node("out", "output"),
+            ],
+            """start.trigger -> q1.input; start.trigger -> q2.input; q1.response -> q3.input; q1.response -> q4.input
+            q2.response -> q4.input; q1.response -> x.body; q2.response -> y.body; q3.response -> all.inputs
+            q4.response -> all.inputs; all.output -> count.input; count.output -> out.value""",
+        ),
+        answers={"q2": APPROVE, "q1": APPROVE, "q4": APPROVE, "q3": APPROVE},
+        output=2,
+    ),
+    Scenario(
+        "a state for each call, side by side and behind",
+        document(
+            [
+                node("start", "manual_trigger"),
+                _get("a"),
+                _get("b"),
+                node("join", "merge"),
+                _get("c"),
+                node("out", "output"),
+            ],
+            """start.trigger -> a.body; start.trigger -> b.body; a.status -> join.inputs; b.status -> join.inputs
+            join.output -> c.body; c.response -> out.value""",
+        ),
+        statuses={"a": "completed", "b": "completed", "join": "completed", "c": "completed"},
+    ),
+    Scenario(
         "a question nobody answers",
         document(
             [

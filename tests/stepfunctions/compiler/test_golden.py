@@ -15,6 +15,7 @@ import pytest
 from shared.workflows.model import Document
 from stepfunctions.compiler.compile import compile_document
 from stepfunctions.plan import Plan, canonical
+from tests.stepfunctions.scenarios import SCENARIOS
 
 FOLDER = Path(__file__).parents[2] / "golden"
 CASES = sorted(f.parent for f in FOLDER.glob("*/document.json"))
@@ -49,3 +50,15 @@ def test_same_bytes_and_back(case: Path):
     if "plan" in answer:
         stored = json.loads(json.dumps(answer["plan"]))
         assert canonical(Plan.from_dict(stored).as_dict()) == canonical(stored)
+
+
+def test_every_golden_machine_is_run():
+    """Each machine of the golden files is one that the scenarios run, on moto's interpreter and on the local AWS."""
+    run = {
+        result.plan.machine
+        for scenario in SCENARIOS
+        for granularity in ("segment", "node")
+        if (result := compile_document(scenario.at("http://localhost", granularity))).plan is not None
+    }
+    golden = {case.name: compiled(case).get("machine") for case in CASES}
+    assert [name for name, machine in golden.items() if machine is not None and machine not in run] == []
