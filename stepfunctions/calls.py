@@ -13,14 +13,14 @@ from typing import Any, TypeVar
 
 from shared.aws import states
 from shared.expressions import jsonata
+from shared.nodes.base import Asked
 from shared.runs.store import RunStore
 from shared.settings import settings
 from shared.store.table import TenantTable
-from shared.tasks.service import TaskService
 from shared.tenancy import Tenant, from_envelope
 from stepfunctions import plans
-from stepfunctions.control import park
 from stepfunctions.engine.segment import Engine
+from stepfunctions.engine.waits import TaskDesk
 from stepfunctions.engine.world import NodeWorld
 from stepfunctions.start import payload_objects
 
@@ -58,6 +58,8 @@ def token_call(event: Mapping[str, Any], *, owner: str, remaining: Callable[[], 
     """Keep a task token: for a question that somebody has to answer, or for a paused run that somebody resumes."""
     tenant, run, token = from_envelope(event["run"]), event["run"], event["token"]
     if "park" in event:
+        from stepfunctions.control import park
+
         park(tenant, run["execution"], event["park"], token)
         return
     engine = _engine(tenant, run["execution"], owner, remaining)
@@ -69,12 +71,31 @@ def token_call(event: Mapping[str, Any], *, owner: str, remaining: Callable[[], 
 def _engine(tenant: Tenant, execution_id: str, owner: str, remaining: Callable[[], float]) -> Engine:
     return Engine(
         runs=RunStore(TenantTable(tenant)),
-        desk=TaskService(tenant).desk(execution_id),
+        desk=_Inbox(tenant, execution_id),
         objects=payload_objects(tenant),
         new_world=_world,
         remaining=remaining,
         owner=owner,
     )
+
+
+class _Inbox:
+    """A run's view of the inbox, imported when somebody is asked: most segments ask nobody, and start sooner so."""
+
+    def __init__(self, tenant: Tenant, execution_id: str) -> None:
+        self._tenant = tenant
+        self._execution = execution_id
+
+    def open(self, task_id: str, node_id: str, asked: Asked, token: str) -> bool:
+        return self._desk().open(task_id, node_id, asked, token)
+
+    def settle(self, task_id: str) -> Mapping[str, Any] | None:
+        return self._desk().settle(task_id)
+
+    def _desk(self) -> TaskDesk:
+        from shared.tasks.service import TaskService
+
+        return TaskService(self._tenant).desk(self._execution)
 
 
 def _world() -> NodeWorld:

@@ -3,7 +3,7 @@
     {"$truncated": true, "size": 5000000, "preview": "[{\\"id\\":1,…", "url": "https://…"}
 
 `size` is in bytes of JSON. `url`, where it is given, leads to the whole value for a quarter of an hour. A value that
-lies no longer in S3 (payloads are kept for 90 days) has no preview.
+lies no longer in S3 (see the lifecycle of the bucket in template.yaml) has no preview.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
+from shared.answers import size_of
 from shared.aws.s3 import TenantObjects
 from shared.runs.model import Stored
 
 WHOLE_BYTES: Final = 32_768
-MAX_TOTAL: Final = 4_000_000  # of one answer: Lambda gives at most 6 MB, escaping included
+MAX_TOTAL: Final = 4_000_000  # of one answer's values, as `shared.answers` counts
 _PREVIEW: Final = 200  # characters
 _READS: Final = 100  # objects read for one answer, so that it comes in time
 _AT_ONCE: Final = 16
@@ -51,14 +52,13 @@ class Shown:
         """The value, or what stands for it."""
         if "v" in stored:
             text = json.dumps(stored["v"], ensure_ascii=False, separators=(",", ":"))
-            size = len(text.encode())
-            if self._fits(size):
+            if self._fits(text.encode()):
                 return stored["v"]
-            return {"$truncated": True, "size": size, "preview": text[:_PREVIEW]}
+            return {"$truncated": True, "size": len(text.encode()), "preview": text[:_PREVIEW]}
         name, size = stored["r"]["sha256"], stored["r"]["size"]
         self.load([stored])
         body = self._read.get(name)
-        if body is not None and len(body) == size and self._fits(size):
+        if body is not None and len(body) == size and self._fits(body):
             return json.loads(body)
         preview = body[: 4 * _PREVIEW].decode(errors="ignore")[:_PREVIEW] if body is not None else None
         found = {"$truncated": True, "size": size, "preview": preview}
@@ -71,8 +71,9 @@ class Shown:
             for port, stored in values.items()
         }
 
-    def _fits(self, size: int) -> bool:
-        if size > self._whole or size > self._left:
+    def _fits(self, body: bytes) -> bool:
+        size = size_of(body)
+        if len(body) > self._whole or size > self._left:
             return False
         self._left -= size
         return True

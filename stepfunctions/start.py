@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from shared.aws import states
 from shared.aws.s3 import TenantObjects
 from shared.clock import now_ms
-from shared.errors import Invalid, Problem
+from shared.errors import Invalid, Problem, Unavailable
 from shared.ids import new_id
 from shared.runs.model import Run
 from shared.runs.store import RunStore
@@ -58,12 +59,13 @@ def start(
         run = runs.get(run.id)
         if run.ended:
             return run
-    launch(tenant, run, published.timeouts)
+    with suppress(Unavailable):  # the run is written down: the sweeper launches what could not be launched now
+        launch(tenant, run, published.timeouts)
     return run
 
 
 def launch(tenant: Tenant, run: Run, timeouts: tuple[int, ...]) -> None:
-    """Start the state machine execution of a run's current attempt. Doing it twice does it once."""
+    """Start the state machine execution of a run's current attempt. Doing it twice does it once. Raises Unavailable."""
     envelope = {"tenant": tenant.id, "execution": run.id, "plan": run.plan, "timeouts": list(timeouts)}
     states.start_execution(run.machine, run.execution_name, envelope)
 

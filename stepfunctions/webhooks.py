@@ -12,6 +12,7 @@ from time import perf_counter_ns
 from typing import Any, Final
 
 from shared import limits
+from shared.answers import MAX_ANSWER, size_of
 from shared.clock import now_ms
 from shared.errors import AppError, NotFound, Unauthorized
 from shared.ids import digest, new_id
@@ -27,6 +28,7 @@ from shared.triggers.outgoing import Reply
 from shared.triggers.signatures import Proof
 from shared.triggers.store import TriggerStore, webhook_owner
 from stepfunctions import fire
+from stepfunctions.engine.boundary import described
 from stepfunctions.engine.payloads import Value
 from stepfunctions.published import Published
 from stepfunctions.start import payload_objects
@@ -85,8 +87,8 @@ def answer(event: Mapping[str, Any], remaining_ms: int, resolve: Resolve = live)
         made = _receive(Incoming.of(event), resolve, remaining_ms, seen)
     except AppError as error:
         made = outgoing.of_error(request_id, error)
-    except Exception:
-        _log.exception("crash", request_id=request_id)
+    except Exception as crash:
+        _log.error("crash", request_id=request_id, **described(crash))  # without its message: it may hold anything
         detail = "something went wrong on our side; the request id finds it in our log"
         made = outgoing.problem(request_id, 500, "internal", detail)
     made["headers"]["X-Request-Id"] = request_id
@@ -164,7 +166,7 @@ def _outcome(tenant: Tenant, run: Run, request_id: str) -> Reply:
         made = outgoing.reply(
             200, None if output is None else Value(encoded=output, objects=payload_objects(tenant)).get()
         )
-        if outgoing.size_of(made) <= outgoing.MAX_ANSWER:
+        if size_of(made["body"].encode()) <= MAX_ANSWER:
             return made
         return outgoing.problem(
             request_id, 502, "answer_too_large", "the run's output is too large to answer", execution_id=run.id

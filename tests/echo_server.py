@@ -1,5 +1,5 @@
 """An HTTP service for tests: `/echo` says what it got, `/status/N` answers N, `/slow?s=1` takes its time, `/big?n=…`,
-`/flaky?n=1` fails once.
+`/flaky?n=1` fails once, `/held?mark=x` answers only after `release("x")`.
 
 `seen` keeps (method, path, headers, body) of every request.
 """
@@ -25,6 +25,19 @@ class EchoServer(ThreadingHTTPServer):
     def __init__(self, port: int = 0) -> None:
         super().__init__(("127.0.0.1", port), _Handler)
         self.seen: list[tuple[str, str, dict[str, str], bytes]] = []
+        self._released: set[str] = set()
+        self._change = threading.Condition()
+
+    def release(self, mark: str) -> None:
+        """Answer what is held under this mark, now and from now on."""
+        with self._change:
+            self._released.add(mark)
+            self._change.notify_all()
+
+    def hold(self, mark: str) -> None:
+        """Wait until the mark is released, or a minute."""
+        with self._change:
+            self._change.wait_for(lambda: mark in self._released, timeout=60)
 
     @property
     def host(self) -> str:
@@ -52,6 +65,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif parts.path == "/flaky":  # fails the first n times that it is asked with this very query
             asked = sum(path == self.path for _, path, _, _ in list(self.server.seen))
             status = 500 if asked <= int(query["n"]) else 200
+        elif parts.path == "/held":
+            self.server.hold(query["mark"])
         elif parts.path == "/slow":
             time.sleep(float(query["s"]))
         elif parts.path == "/big":

@@ -14,6 +14,8 @@ from pkgutil import iter_modules
 from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.responses import HTMLResponse
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -86,6 +88,10 @@ def build() -> FastAPI:
         version="1",
         description="AI workflows, compiled to AWS Step Functions.",
         redirect_slashes=False,
+        # Beside this document: the API may lie below a path (a stage with a name, the local AWS).
+        servers=[{"url": "."}],
+        docs_url=None,
+        redoc_url=None,
         generate_unique_id_function=_operation_id,
         telemetry={"tracing": False},
     )
@@ -100,6 +106,10 @@ def build() -> FastAPI:
         made = document()
         made.setdefault("components", {}).setdefault("schemas", {})["Problem"] = problems.SCHEMA
         return made
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> HTMLResponse:
+        return get_swagger_ui_html(openapi_url="openapi.json", title=app.title)
 
     app.openapi = complete  # type: ignore[method-assign]  # FastAPI's documented way to extend the document
     return app

@@ -84,7 +84,7 @@ def principal(
 def require(role: Role, scope: str) -> Any:
     """A dependency that gives the Principal if they have at least this role and, being a key, this scope.
 
-    `scope` is `<noun>:read` or `<noun>:write`. Use it in `Annotated[Principal, require("viewer", "runs:read")]`.
+    `scope` is `<noun>:read` or `<noun>:write`. Use it in `Annotated[Principal, require("viewer", "executions:read")]`.
     """
 
     async def allowed(who: Annotated[Principal, Depends(principal)]) -> Principal:

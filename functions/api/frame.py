@@ -9,14 +9,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from functions.api import problems
 from shared import strict_json
+from shared.answers import MAX_ANSWER, size_of
 from shared.errors import AppError, TooLarge
 from shared.ids import new_id
 from shared.log import logger
+from stepfunctions.engine.boundary import described
 
-# Lambda takes and gives 6 MB a call, the envelope of the event and its escaping included; what comes closer than
-# this to it could not be answered in words any more.
-MAX_BODY: Final = 6 * 1024 * 1024
-MAX_ANSWER: Final = 5_500_000
+MAX_BODY: Final = 6 * 1024 * 1024  # Lambda takes no more in a call, the event's envelope included
 
 _log = logger("api")
 
@@ -44,14 +43,14 @@ class Frame:
         try:
             body = await _read(scope, receive)
             await self._app(scope, _Replay(body, receive), keep)
-            size = sum(len(m.get("body", b"")) for m in answer)
+            size = sum(size_of(m.get("body", b"")) for m in answer)
             if size > MAX_ANSWER:
                 raise TooLarge(f"the answer is {size} bytes, over the limit of {MAX_ANSWER}: ask for less at a time")
         except AppError as error:
             answer.clear()
             await problems.of_app_error(request_id, error)(scope, receive, keep)
         except Exception as crash:
-            _log.exception("crash", request_id=request_id, error=type(crash).__name__)
+            _log.error("crash", request_id=request_id, **described(crash))  # without its message: it may hold anything
             answer.clear()
             await problems.of_crash(request_id)(scope, receive, keep)
         start = answer[0]

@@ -18,7 +18,7 @@ _CONFIG = Config(
     retries={"mode": "standard", "max_attempts": 5}, connect_timeout=3, read_timeout=20, inject_host_prefix=False
 )
 _SESSION_SECONDS = 3600  # role chaining allows no more (notes: STS)
-_RENEW_BEFORE = 300
+_RENEW_BEFORE = 1_000  # longer than any call of a function may take: what it holds lasts to its end
 _KEPT = 400  # tenants' clients in one process; each has a connection pool of its own
 
 _lock = threading.Lock()

@@ -5,6 +5,7 @@ A float is refused: documents with numbers in them are stored as JSON text, whic
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -16,7 +17,7 @@ from boto3.dynamodb.conditions import Key as KeyCondition
 from boto3.dynamodb.types import Binary, TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
-from shared.errors import BadRequest, Unavailable
+from shared.errors import BadRequest, TooLarge, Unavailable
 
 Condition: TypeAlias = ConditionBase
 Item: TypeAlias = dict[str, Any]
@@ -29,6 +30,7 @@ _THROTTLED: Final = {
     "TransactionConflictException",  # a single write met a transaction on the same item
 }
 _BATCH: Final = 25  # BatchWriteItem's limit
+_ITEM_SIZE: Final = re.compile(r"item size", re.IGNORECASE)  # in the messages for an item over 400 KB
 
 _serialize = TypeSerializer().serialize
 _deserialize = TypeDeserializer().deserialize
@@ -235,13 +237,21 @@ class Dynamo:
                 for reason in reasons:
                     if reason.get("Code") == "ConditionalCheckFailed":
                         raise ConditionFailed(decode(reason["Item"]) if reason.get("Item") else None) from None
+                    if _ITEM_SIZE.search(reason.get("Message") or ""):
+                        raise _too_large() from None
                 raise Unavailable("the database is busy; try again") from error
             if code in _THROTTLED:
                 raise Unavailable("the database is busy; try again") from error
+            if code == "ValidationException" and _ITEM_SIZE.search(error.response["Error"].get("Message", "")):
+                raise _too_large() from None
             if code == "ValidationException" and "ExclusiveStartKey" in arguments:
                 raise BadRequest("cursor is malformed", code="bad_cursor") from None
             raise
         return answer
+
+
+def _too_large() -> TooLarge:
+    return TooLarge("this is more than one record can hold: 400 KB")
 
 
 def _key(pk: str, sk: str) -> dict[str, Any]:

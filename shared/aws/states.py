@@ -13,7 +13,13 @@ from shared.errors import Unavailable
 from shared.settings import settings
 
 _GONE = {"TaskTimedOut", "TaskDoesNotExist", "InvalidToken", "ExecutionDoesNotExist"}
-_BUSY = {"ThrottlingException", "ExecutionLimitExceeded", "ServiceUnavailable", "StateMachineLimitExceeded"}
+_BUSY = {
+    "ThrottlingException",
+    "ExecutionLimitExceeded",
+    "ServiceUnavailable",
+    "StateMachineLimitExceeded",
+    "StateMachineDoesNotExist",  # made a moment ago, and not known everywhere yet
+}
 
 
 def _arn(kind: str, name: str) -> str:

@@ -31,7 +31,7 @@ TYPES: frozenset[str] = frozenset(get_args(EventType))
 class Event:
     """`sequence` orders the events of one run and is never given twice; `at` is ms since the epoch.
 
-    `facts` are small and JSON: statuses, codes, durations, ids. No value of a run is among them.
+    `facts` are small and JSON: statuses, codes, durations, ids, and the title of a task. No other value of a run.
     """
 
     sequence: str

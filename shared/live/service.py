@@ -34,7 +34,7 @@ def connect(connection_id: str, token: str | None) -> None:
     if not token:
         raise Unauthorized("connect with ?token=<API key or token of the user pool>")
     who = access.by_api_key(token) if token.startswith("sw_") else access.by_token(token)
-    who.require("viewer", "runs:read")
+    who.require("viewer", "executions:read")
     limits.count_request(who.tenant)
     connections.add(connection_id, who.tenant)
 

@@ -7,17 +7,18 @@ a value names the place and the rule, never the value.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from shared.budget import BudgetSpent, budget
 from shared.errors import Problem
 
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
 
 MAX_FAULTS: Final = 20
-_BY_NAME: Final = frozenset({"required", "dependentRequired"})  # jsonschema's own words quote only property names
+BUDGET_SECONDS: Final = 5.0
+_BY_NAME: Final = frozenset({"required", "dependentRequired", "additionalProperties"})  # words that quote only names
 _RULES: Final = {
     "minimum": "must be at least",
     "maximum": "must be at most",
@@ -48,6 +49,11 @@ def schema_problems(schema: Any, path: str) -> Iterator[Problem]:
         where = ".".join((path, *map(str, error.absolute_path)))
         yield Problem("invalid_schema", f"{where} is not valid in a JSON Schema: {error.message[:300]}", where)
         return
+    text = json.dumps(schema)
+    if '"unevaluatedProperties":' in text and '"patternProperties":' in text:
+        # The one place where jsonschema searches with patterns of the schema and cannot be held to the budget.
+        message = f"{path}: unevaluatedProperties and patternProperties in one schema are not supported"
+        yield Problem("invalid_schema", message, path)
     resolver = _resolver(schema)
     for reference in _references(schema):
         if not reference.startswith("#"):
@@ -58,23 +64,31 @@ def schema_problems(schema: Any, path: str) -> Iterator[Problem]:
 
 def faults(value: Any, schema: Any) -> list[str]:
     """What in `value` does not fit, each as `$.place: rule`; at most 20. A schema that cannot be used is one fault."""
-    from jsonschema import Draft202012Validator
     from referencing import Registry
     from referencing.exceptions import Unresolvable
 
-    validator = Draft202012Validator(schema, registry=Registry(), format_checker=Draft202012Validator.FORMAT_CHECKER)
+    # The library takes long to import, and most calls do without it.
+    from shared.nodes._json_schema_rules import validator_of
+
+    kind = validator_of()
+    validator = kind(schema, registry=Registry(), format_checker=kind.FORMAT_CHECKER)
     found: list[str] = []
     try:
-        for error in validator.iter_errors(value):
-            found.append(f"{error.json_path}: {_rule(error)}")
-            if len(found) == MAX_FAULTS:
-                break
+        with budget(BUDGET_SECONDS):
+            for error in validator.iter_errors(value):
+                found.append(f"{error.json_path}: {_rule(error)}")
+                if len(found) == MAX_FAULTS:
+                    break
     except Unresolvable:
         return ["$: a $ref of the schema leads nowhere"]
     except RecursionError:
         return ["$: the schema or the value nests too deep"]
-    except re.error:
+    except OverflowError:
+        return ["$: a number of the schema or the value is too large"]
+    except ValueError:
         return ["$: a pattern of the schema is no regular expression"]
+    except BudgetSpent:
+        return [f"$: the value cannot be checked in {BUDGET_SECONDS:g} seconds"]
     return found
 
 
@@ -82,9 +96,6 @@ def _rule(error: ValidationError) -> str:
     keyword = str(error.validator)
     if keyword in _BY_NAME:
         return error.message[:300]
-    if keyword == "additionalProperties" and error.validator_value is False and isinstance(error.instance, Mapping):
-        known = error.schema.get("properties", {}) if isinstance(error.schema, Mapping) else {}
-        return f"unknown properties: {', '.join(sorted(k for k in error.instance if k not in known))[:300]}"
     if keyword in _RULES:
         return f"{_RULES[keyword]} {json.dumps(error.validator_value, ensure_ascii=False)[:200]}"
     return f"breaks the rule {keyword}" if error.validator else "nothing is allowed here"

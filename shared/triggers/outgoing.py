@@ -9,8 +9,6 @@ from typing import Any, Final
 from shared.errors import AppError, Problem
 from shared.problems import MEDIA_TYPE, document
 
-MAX_ANSWER: Final = 5_500_000  # bytes; Lambda gives 6 MB a call, its envelope and escaping included
-
 Reply = dict[str, Any]
 
 
@@ -43,11 +41,6 @@ def of_error(request_id: str, error: AppError) -> Reply:
     if retry_after is not None:
         headers["Retry-After"] = str(retry_after)
     return problem(request_id, error.status, error.code, error.detail, errors=error.errors, headers=headers)
-
-
-def size_of(made: Reply) -> int:
-    """Bytes of its body as Lambda counts them: escaped, inside a JSON string."""
-    return len(json.dumps(made["body"]))
 
 
 def _made(status: int, body: str, media_type: str, headers: Mapping[str, str]) -> Reply:

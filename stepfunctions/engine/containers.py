@@ -37,6 +37,9 @@ async def run(flow: Dataflow, frame: Frame, node: BoundNode, record: NodeRecord,
             raise NodeError("TooManyItems", f"{len(items):,} items; a loop takes {MAX_ITEMS:,}", retryable=False)
         before = await _recorded(flow, frame, node) if resuming else {}
         results = await _Loop(flow, frame, node, call.config, before).run(items)
+    except HALTS:
+        record.attempts -= 1  # it is put down, and whoever takes it up goes on with the same attempt
+        raise
     except NodeError as error:
         fail(frame, node, record, error)
         return

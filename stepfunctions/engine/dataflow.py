@@ -102,7 +102,7 @@ class Dataflow:
     async def _start(self, frame: Frame, node: BoundNode) -> None:
         await load(frame, node)
         if node.pure:
-            record = NodeRecord(node.id, frame.path, "running", started_at=now_ms(), attempts=1)
+            record = NodeRecord(node.id, frame.path, "running", started_at=now_ms())
             try:
                 await containers.run(self, frame, node, record, resuming=False)
             finally:

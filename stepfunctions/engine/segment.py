@@ -42,8 +42,9 @@ class Engine:
         segment = plan.segments[number]
         async with self._visit(plan, execution_id) as visit:
             timers = [plan.nodes[n] for n in segment.arms]
-            results = _output_nodes(plan) if segment.closes else ()
-            await visit.advance([*segment.nodes, *(n for each in (*timers, *results) for n in each.waits_for)])
+            # The last call leaves nothing open: a wait that nothing comes after is settled here.
+            wanted = plan.members[""] if segment.closes else segment.nodes
+            await visit.advance([*wanted, *(n for timer in timers for n in timer.waits_for)])
             moments = [await visit.waits.arm(timer) for timer in timers]
         if segment.closes:
             await asyncio.to_thread(self._complete, visit.frame)

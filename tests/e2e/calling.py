@@ -30,8 +30,8 @@ def post(echo: EchoServer, node_id: str, mark: str, path: str = "/echo?", **fiel
     return node(node_id, "http_request", {"method": "POST"}, inputs={"url": url}, **fields)
 
 
-def in_a_row(echo: EchoServer, mark: str, path: str = "/slow?s=3&", **of_the_middle: Any) -> Document:
-    """before → middle → after, in one segment; the middle one is slow unless said otherwise."""
+def in_a_row(echo: EchoServer, mark: str, path: str = "/held?", **of_the_middle: Any) -> Document:
+    """before → middle → after, in one segment; the middle one is held until the mark is released."""
     return document(
         [
             node("start", "manual_trigger"),

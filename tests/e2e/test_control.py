@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +16,13 @@ from tests.echo_server import EchoServer
 from tests.stepfunctions.scenarios import APPROVE
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("local-aws")]
-LOOP = ["slow?s=0.4&"] * 8
+LOOP = ["echo?", "held?", *["slow?s=0.3&"] * 6]
+
+
+def unseen_for_a_while() -> None:
+    """The runner looks at most four times a second whether it is to pause, so the next look must be a fresh one."""
+    began = time.monotonic()
+    until(lambda: time.monotonic() - began > 0.3, every=0.05)
 
 
 @pytest.fixture
@@ -29,6 +36,8 @@ def test_pause_in_a_slow_node_rests_after_it(mine: Caller, echo: EchoServer, cal
     called("pause-slow", "middle")
     assert mine.control(run_id, "pause")["pause_requested"]
     assert mine.control(run_id, "pause")["status"] == "running"  # the node in flight finishes first
+    unseen_for_a_while()
+    echo.release("pause-slow")
     rests = mine.until(run_id, "paused")
     assert rests["pause_reason"] == "requested"
     assert {n: statuses_of(rests)[n] for n in ("before", "middle", "after")} == {
@@ -50,6 +59,7 @@ def test_pause_in_a_loop_rests_between_iterations(
     run_id = mine.start(in_a_loop(echo, "pause-loop"), LOOP)
     called("pause-loop", "1")
     mine.control(run_id, "pause")
+    echo.release("pause-loop")
     rests = mine.until(run_id, "paused")
     done = rests["node_executions"]["call"]["iterations"]["completed"]
     assert 2 <= done < len(LOOP)
@@ -92,6 +102,7 @@ def test_cancel_in_a_slow_node(mine: Caller, echo: EchoServer, local: Stack, cal
     assert mine.refused("POST", f"/workflows/executions/{run_id}/cancel", 409)["code"] == "run_ended"
     found = statuses_of(mine.run(run_id))
     assert (found["before"], found["after"]) == ("completed", "cancelled")
+    echo.release("cancel-slow")
 
     # A retry goes on where it stopped: what was in flight has finished or is done again, nothing before it is.
     mine.control(run_id, "retry")
@@ -116,6 +127,7 @@ def test_cancel_in_a_loop(mine: Caller, echo: EchoServer, local: Stack, called: 
     run_id = mine.start(in_a_loop(echo, "cancel-loop"), LOOP)
     called("cancel-loop", "1")
     mine.control(run_id, "cancel")
+    echo.release("cancel-loop")
     # The runner finds out at the next boundary, and puts down what it has in hand.
     in_hand = until(
         lambda: [
@@ -133,9 +145,11 @@ def test_cancel_in_a_loop(mine: Caller, echo: EchoServer, local: Stack, called: 
 
 
 def test_cancel_while_resting(mine: Caller, echo: EchoServer, called: Callable[[str, str], Any]) -> None:
-    run_id = mine.start(in_a_row(echo, "cancel-resting", "/slow?s=0.5&"))
+    run_id = mine.start(in_a_row(echo, "cancel-resting"))
     called("cancel-resting", "middle")
     mine.control(run_id, "pause")
+    unseen_for_a_while()
+    echo.release("cancel-resting")
     mine.until(run_id, "paused")
     mine.control(run_id, "cancel")
     assert mine.run(run_id)["status"] == "cancelled"

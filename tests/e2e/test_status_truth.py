@@ -66,7 +66,7 @@ def test_a_stopped_execution_is_a_cancelled_run(mine: Caller, echo: EchoServer, 
 
 
 def test_an_execution_out_of_time_is_a_failed_run(mine: Caller, echo: EchoServer) -> None:
-    run_id = mine.start(asking(echo, "late", timeout_seconds=3))
+    run_id = mine.start(asking(echo, "late", timeout_seconds=6))
     task_id = mine.task(run_id, "ask")
     ended = mine.until(run_id, seconds=30)
     assert (ended["status"], ended["error"]["error"]) == ("failed", "Timeout")

@@ -11,7 +11,7 @@ from shared.tasks.model import TaskStatus
 
 Comment = Annotated[str, StringConstraints(max_length=10_000, pattern=r"^[^\x00]*$")]
 Assignee = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000, pattern=r"^[^\x00-\x1f\x7f]+$")
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=320, pattern=r"^[^\x00-\x1f\x7f]+$")
 ]
 
 

@@ -19,7 +19,13 @@ Email = Annotated[
         pattern=r"^[^@\s\x00-\x1f\x7f]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$",
     ),
 ]
-Password = Annotated[str, StringConstraints(min_length=8, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
+# The user pool takes no password that begins or ends with a space.
+Password = Annotated[
+    str,
+    StringConstraints(
+        min_length=8, max_length=256, pattern=r"^[^\x00-\x1f\x7f\s]([^\x00-\x1f\x7f]*[^\x00-\x1f\x7f\s])?$"
+    ),
+]
 UserTypeId = Annotated[str, StringConstraints(pattern=r"^ut_[0-9A-Z]{26}$")]
 UserTypeIds = Annotated[list[UserTypeId], Field(max_length=20)]
 

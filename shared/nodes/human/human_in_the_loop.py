@@ -11,7 +11,7 @@ from shared.nodes.json_schemas import schema_problems
 
 _WEEK: Final = 7 * 86_400
 _YEAR: Final = 365 * 86_400
-_NAMES, _NAME = 100, 1_000
+_NAMES, _NAME = 100, 320  # the longest e-mail address has 320 characters
 # What a person, or a client that means the same, may send as a decision, and the port it leads to.
 _PORTS: Final = {"approve": "approved", "approved": "approved", "reject": "rejected", "rejected": "rejected"}
 

@@ -42,8 +42,8 @@ def client():
         return {"size": len(await request.body())}
 
     @more.get("/large")
-    def large(size: int) -> dict[str, str]:
-        return {"text": "x" * size}
+    def large(size: int, of: str = "x") -> dict[str, str]:
+        return {"text": of * size}
 
     more.get("/crash")(_raises(RuntimeError("sw_secret in a message")))
     more.get("/conflict")(_raises(Conflict("no", code="busy", errors=[Problem("c", "m", "a.b", "node_1")])))
@@ -173,13 +173,21 @@ def test_an_answer_over_the_limit_says_so(client):
     assert "ask for less" in _problem(client.get("/probe/large?size=5600000"), 413)["detail"]
 
 
+def test_what_has_to_be_escaped_counts_twice(client):
+    """A quote is two bytes of JSON, and four inside of Lambda's own."""
+    assert client.get("/probe/large?size=1300000&of=%22").status_code == 200
+    assert "ask for less" in _problem(client.get("/probe/large?size=1400000&of=%22"), 413)["detail"]
+
+
 def test_a_crash_says_nothing_but_its_request_id_and_is_logged(client, capsys):
     problem = _problem(client.get("/probe/crash"), 500)
     assert "secret" not in json.dumps(problem)
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["message"] for line in lines] == ["crash", "request"]
     assert lines[0]["request_id"] == problem["request_id"]
-    assert "RuntimeError" in lines[0]["exception"]
+    assert lines[0]["error"] == "RuntimeError"
+    assert any(place.startswith("test_frame.py:") for place in lines[0]["at"])
+    assert "secret" not in json.dumps(lines)
 
 
 def test_errors_become_problems_with_their_headers(client):
@@ -242,10 +250,12 @@ def test_a_stage_with_a_name_is_taken_off_the_path():
         assert staged.get("/health").json() == {"status": "ok"}
 
 
-def test_the_document_is_openapi_3_1_and_the_docs_show_it():
-    with httpx.Client(base_url="http://api.test", transport=LambdaTransport()) as root:
+@pytest.mark.parametrize("stage", ["$default", "prod"])
+def test_the_document_is_openapi_3_1_and_the_docs_show_it(stage):
+    with httpx.Client(base_url="http://api.test", transport=LambdaTransport(stage=stage)) as root:
         document = root.get("/openapi.json").json()
         assert document["openapi"].startswith("3.1")
         assert "/api/v1/users/{user_id}" in document["paths"]
         assert "Problem" in document["components"]["schemas"]
-        assert "/openapi.json" in root.get("/docs").text
+        assert document["servers"] == [{"url": "."}]  # what `/openapi.json` lies in, wherever that is
+        assert "url: 'openapi.json'" in root.get("/docs").text

@@ -357,7 +357,10 @@ def test_a_crash_says_nothing_but_its_request_id(api_client, outside, monkeypatc
     monkeypatch.setattr(RunStore, "create", crash)
     answer = outside.post(f"/hooks/{hook['id']}")
     assert "whsec" not in answer.text
-    assert problem(answer, 500, "internal")["request_id"] in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert problem(answer, 500, "internal")["request_id"] in out
+    assert "RuntimeError" in out
+    assert "whsec" not in out
 
 
 def test_one_line_a_call_and_nothing_that_was_sent(api_client, outside, capsys):

@@ -58,7 +58,7 @@ def value(text: str, names: dict[str, Any]) -> Any:
     if text.isdigit():
         return int(text)
     at: Any = names
-    for part in text.split("."):
+    for part in text.replace("`", "").split("."):
         at = at.get(part, UNDEFINED) if isinstance(at, dict) else UNDEFINED
     return at
 

@@ -28,7 +28,7 @@ class _Made:
     connections: list[dict[str, Any]]
 
     def expression(self, sources: list[tuple[str, str]], local: tuple[str, ...]) -> str:
-        read = [f"nodes.{n}.{p}" for n, p in sources if p not in ("error", "elapsed", "item", "index")]
+        read = [f"nodes.{n}.`{p}`" for n, p in sources if p not in ("error", "elapsed", "item", "index")]
         atoms = st.sampled_from(["inputs.input", "1", "2", "trigger", *local, *read[-6:]])
         atom = self.draw(atoms)
         shape = self.draw(
@@ -37,7 +37,7 @@ class _Made:
         return "$error('no')" if shape == "bad" else str(shape.format(atom))
 
     def test(self, sources: list[tuple[str, str]], local: tuple[str, ...]) -> str:
-        read = [f"nodes.{n}.{p}" for n, p in sources if p not in ("error", "elapsed", "item", "index")]
+        read = [f"nodes.{n}.`{p}`" for n, p in sources if p not in ("error", "elapsed", "item", "index")]
         atom = self.draw(st.sampled_from(["inputs.input", "trigger", *local, *read[-6:]]))
         return str(self.draw(st.sampled_from(["{} = 1", "{} = 2", "$exists({})", "$error('no')"])).format(atom))
 
@@ -79,7 +79,8 @@ class _Made:
                 port = "value"
         self.nodes.append(node)
         most = 4 if kind == "merge" else 2
-        wired = self.draw(st.lists(st.sampled_from(sources), max_size=most)) if sources else []
+        fitting = [s for s in sources if kind != "loop" or s[1] not in ("error", "count")]
+        wired = self.draw(st.lists(st.sampled_from(fitting), max_size=most))
         if kind == "loop" and not node["inputs"] and not wired:
             node["inputs"] = {"items": [1, 2]}
         for source, source_port in wired:
