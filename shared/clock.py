@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from typing import Final
+
+_FIRST: Final = -62_135_596_800_000  # 0001-01-01T00:00:00.000Z
+_LAST: Final = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z
 
 
 def now_ms() -> int:
@@ -19,4 +23,7 @@ def iso(ms: int) -> str:
 def parse(text: str) -> int:
     """Milliseconds of an RFC 3339 time. A time without an offset is taken as UTC. Raises ValueError."""
     moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+    ms = round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+    if not _FIRST <= ms <= _LAST:
+        raise ValueError("the time lies outside the years 1 to 9999")
+    return ms

@@ -15,11 +15,8 @@ class Settings:
     A function gets only the variables that it needs; the others are empty strings.
     """
 
-    stage: str = ""
     table: str = ""
     data_bucket: str = ""  # plans and payloads
-    files_bucket: str = ""  # the tenants' own files
-    bus: str = ""
     kms_key: str = ""
     tenant_role_arn: str = ""  # the one role for tenant-scoped data access, assumed with the session tag TenantID
     states_role_arn: str = ""  # the role every state machine runs under

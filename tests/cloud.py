@@ -78,14 +78,11 @@ def deploy() -> dict[str, str]:
     role = f"arn:aws:iam::{ACCOUNT}:role/sw-test-"
     function = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:sw-test-"
     return {
-        "SW_STAGE": "test",
         "SW_TABLE": "sw-test-table",
         "SW_DATA_BUCKET": "sw-test-data",
-        "SW_FILES_BUCKET": "sw-test-files",
         "SW_KMS_KEY": _client("kms").create_key()["KeyMetadata"]["Arn"],
         "SW_USER_POOL_ID": pool_id,
         "SW_USER_POOL_CLIENT_ID": client_id,
-        "SW_BUS": "sw-test",
         "SW_SCHEDULER_GROUP": "sw-test",
         "SW_SCHEDULER_ROLE_ARN": f"{role}scheduler",
         "SW_SCHEDULE_DEAD_LETTERS_ARN": f"arn:aws:sqs:{REGION}:{ACCOUNT}:sw-test-schedules",

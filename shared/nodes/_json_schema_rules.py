@@ -1,6 +1,6 @@
 """The rules of JSON Schema 2020-12 with a budget. Loads jsonschema, so import it when needed.
 
-Each rule looks at the clock before it begins: references that fan out, and lists compared with lists, can take for ever.
+Each rule looks at the clock before it begins: references that fan out, and lists held against lists, take for ever.
 Patterns are searched by an engine that takes a time-out; the standard library's holds up the whole process.
 """
 

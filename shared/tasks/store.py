@@ -60,11 +60,11 @@ class TaskStore:
         return found
 
     def shown(self, kept: Kept) -> Shown:
-        """What the task shows. Raises LookupError if it is gone from S3."""
+        """What the task shows. Raises NotFound if it is gone from S3."""
         return Shown(**self._read(kept.shown))
 
     def answer(self, kept: Kept) -> Answer | None:
-        """What was answered, if it was. Raises LookupError as `shown`."""
+        """What was answered, if it was. Raises NotFound as `shown`."""
         return None if kept.answer is None else Answer(**self._read(kept.answer))
 
     def of_run(self, execution_id: str) -> list[tuple[str, TaskStatus]]:
@@ -200,8 +200,8 @@ class TaskStore:
         if "text" in stored:
             return json.loads(stored["text"])
         body = self._objects().get(stored["object"])
-        if body is None:
-            raise LookupError("a task's content is gone")
+        if body is None:  # payloads do not lie in S3 for ever
+            raise NotFound("the task's content is kept no longer", code="content_gone")
         return json.loads(body)
 
 

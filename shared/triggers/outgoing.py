@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from shared.errors import AppError, Problem
 from shared.problems import MEDIA_TYPE, document

@@ -13,6 +13,7 @@ ID_PATTERN: Final = r"^[A-Za-z][A-Za-z0-9_-]{0,99}$"
 MAX_NODES: Final = 1_000
 MAX_CONNECTIONS: Final = 5_000
 MAX_DEPTH: Final = 5  # levels of containers
+MAX_TRIGGERS: Final = 50
 YEAR_SECONDS: Final = 365 * 86_400
 
 Id = Annotated[str, StringConstraints(pattern=ID_PATTERN)]

@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from shared.answers import size_of
 from shared.clock import now_ms
-from shared.errors import Invalid, PreconditionFailed, Problem, Unavailable
+from shared.errors import Invalid, PreconditionFailed, Problem, TooLarge, Unavailable
 from shared.ids import digest, new_id
 from shared.store.pages import Listing
 from shared.store.table import Item, TenantTable
@@ -20,6 +21,7 @@ from shared.workflows.store import Json, WorkflowStore, described
 
 # Words that stand where an id stands in the API's paths, now or in what spec'd routes will need.
 RESERVED: Final = frozenset({"executions", "generate", "import", "nodes", "resources", "templates", "validate"})
+MAX_DOCUMENT: Final = 5_000_000  # as `shared.answers` counts: what is stored can be read back in one answer
 _MAX_NAME: Final = 200
 _TRIES: Final = 5
 
@@ -131,10 +133,14 @@ def document_of(value: Json) -> Document:
 
 
 def as_json(document: Document, workflow_id: str) -> Json:
-    """A document as it is stored: complete, with its id."""
+    """A document as it is stored: complete, with its id. Raises TooLarge."""
     names = tuple(Document.model_fields)
     whole = document.model_dump(mode="json", include=set(names))
-    return {**{name: whole[name] for name in names}, "id": workflow_id}
+    made = {**{name: whole[name] for name in names}, "id": workflow_id}
+    size = size_of(json.dumps(made, ensure_ascii=False, separators=(",", ":")).encode())
+    if size > MAX_DOCUMENT:
+        raise TooLarge(f"the document has {size:,} bytes; the limit is {MAX_DOCUMENT:,}", code="document_too_large")
+    return made
 
 
 def _problems(errors: Sequence[Any]) -> list[Problem]:

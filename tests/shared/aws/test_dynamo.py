@@ -5,7 +5,7 @@ from botocore.stub import Stubber
 
 from shared.aws.clients import client
 from shared.aws.dynamo import Attr, Change, ConditionFailed, Dynamo, Write
-from shared.errors import BadRequest, Unavailable
+from shared.errors import BadRequest, TooLarge, Unavailable
 
 
 @pytest.fixture
@@ -106,6 +106,18 @@ def test_a_start_that_is_no_key_is_a_bad_cursor(aws):
 def test_a_busy_database_is_said_to_be_busy(aws, code):
     with pytest.raises(Unavailable):
         _refusing(aws, "get_item", code).get("p", "s")
+
+
+def test_an_item_that_is_too_large_is_said_to_be(dynamo):
+    large = "x" * 410_000
+    with pytest.raises(TooLarge):
+        dynamo.put({"PK": "p", "SK": "s", "v": large})
+    dynamo.put({"PK": "p", "SK": "s"})
+    with pytest.raises(TooLarge):
+        dynamo.update("p", "s", Change(set={"v": large}))
+    with pytest.raises(TooLarge):
+        dynamo.transact([Write("Put", ("p", "t"), {"v": large}), Write("Delete", ("p", "s"))])
+    assert dynamo.get("p", "s") == {"PK": "p", "SK": "s"}
 
 
 def test_a_cancelled_transaction_without_a_failed_condition_may_be_tried_again(aws):

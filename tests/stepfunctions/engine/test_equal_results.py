@@ -121,12 +121,13 @@ def documents(draw: Any) -> tuple[dict[str, Any], Any]:
     return doc, draw(st.sampled_from([None, 1, 2, [1, 2], {"v": 1}]))
 
 
-def plain(found: Any) -> Any:
-    """Without the words of error messages."""
+def plain(found: Any, killed: bool) -> Any:
+    """Without the words of error messages, and without the attempts that it took a run that was killed on the way."""
     if isinstance(found, dict):
-        words = {"message": "*"} if found.keys() == {"node_id", "error", "message", "attempts"} else {}
-        return {k: plain(v) for k, v in found.items()} | words
-    return [plain(v) for v in found] if isinstance(found, list) else found
+        left_out = {"message"} | ({"attempts"} if killed else set())
+        told = found.keys() == {"node_id", "error", "message", "attempts"}
+        return {k: "*" if told and k in left_out else plain(v, killed) for k, v in found.items()}
+    return [plain(v, killed) for v in found] if isinstance(found, list) else found
 
 
 def ends(bench: Bench, run: Any, time_: Time) -> None:
@@ -136,7 +137,7 @@ def ends(bench: Bench, run: Any, time_: Time) -> None:
         assert bench.get(run).ended
 
 
-def agree(bench: Bench, run: Any, doc: Any, expected: reference.Played) -> None:
+def agree(bench: Bench, run: Any, doc: Any, expected: reference.Played, *, killed: bool = False) -> None:
     ended, statuses = bench.get(run), bench.statuses(run)
     if expected.fatal:
         assert ended.status == "failed"
@@ -147,7 +148,7 @@ def agree(bench: Bench, run: Any, doc: Any, expected: reference.Played) -> None:
     else:
         assert ended.status == "completed", ended.error
         assert statuses == expected.status
-        assert plain(bench.output(run)) == plain(reference.final_output(doc, expected))
+        assert plain(bench.output(run), killed) == plain(reference.final_output(doc, expected), killed)
 
 
 @settings(
@@ -165,6 +166,7 @@ def test_as_the_specification_says(bench: Bench, wire: Wire, time_: Time, made, 
         run = bench.start(document, trigger)
         ends(bench, run, time_)
         agree(bench, run, doc, expected)
+        bench.store.delete(run.id)  # moto looks at every item for every query
     run = bench.start(document, trigger)
     wire.reset(Strike(at, moment))
     try:
@@ -174,4 +176,5 @@ def test_as_the_specification_says(bench: Bench, wire: Wire, time_: Time, made, 
         if not bench.get(run).ended:
             ends(bench, run, time_)
     wire.reset()
-    agree(bench, run, doc, expected)
+    agree(bench, run, doc, expected, killed=True)
+    bench.store.delete(run.id)

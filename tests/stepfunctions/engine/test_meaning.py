@@ -15,7 +15,6 @@ from tests.stepfunctions.engine.conftest import Bench
 from tests.stepfunctions.engine.faults import Service
 from tests.stepfunctions.engine.test_kill import post
 
-
 SAID = "Internal Server Error"
 
 
@@ -256,9 +255,11 @@ def test_on_item_error(bench: Bench, remote: Service, lanes: int, tolerance: str
         bench,
         made(
             [
-                node("each", "loop", {
-                    "on_item_error": tolerance, "max_concurrency": lanes, "result": "item * 10 + 0 * $count(nodes.one.*)",
-                }),
+                node(
+                    "each",
+                    "loop",
+                    {"on_item_error": tolerance, "max_concurrency": lanes, "result": "item * $count(nodes.one) * 10"},
+                ),
                 body,
                 node("out", "output"),
             ],
@@ -460,11 +461,11 @@ def test_eval_is_refused(bench: Bench):
 
 
 def test_nothing_but_the_scope_can_be_read(bench: Bench):
+    template = r"{{ $string(trigger) }}|{% $states %}|\{{ x }}|{{ variables.limit }}"
     run = ran(
         bench,
         made(
-            [node("t", "template", {"template": r"{{ $string(trigger) }}|{% $states %}|\{{ x }}|{{ variables.limit }}"}),
-             node("out", "output")],
+            [node("t", "template", {"template": template}), node("out", "output")],
             "t.output -> out.value",
             variables={"limit": 7},
         ),

@@ -167,6 +167,22 @@ def test_a_question_that_lapses_while_the_run_is_to_rest(machines: Machines, rem
     assert remote.count()["/after"] == 1
 
 
+@pytest.mark.parametrize(("policy", "status"), [("fail", "failed"), ("reject", "completed")])
+def test_a_question_that_nothing_follows(machines: Machines, policy: str, status: str):
+    """Nobody answers, and nothing waits for the answer: it is settled all the same."""
+    made = document(
+        [
+            node("start", "manual_trigger"),
+            node("ask", "human_in_the_loop", {"timeout_seconds": 1, "on_timeout": policy}),
+        ]
+    )
+    run = machines.start(made)
+    comes_to(machines, run, "paused", "human_input")
+    ended = machines.until(run)
+    assert (ended.status, ended.error and ended.error["error"]) == (status, "Timeout" if policy == "fail" else None)
+    assert machines.statuses(run)["ask"] == status
+
+
 def test_with_branches_side_by_side(machines: Machines, remote: Service, owner):
     gate = remote.hold("/late")
     run = machines.start(branches(remote.base))

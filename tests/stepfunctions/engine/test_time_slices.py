@@ -78,6 +78,7 @@ def test_a_loop_of_sixty(bench: Bench, remote: Service, lanes: int):
     run = bench.start(made, list(range(60)))
     assert sliced(bench, run, Hourglass(remote)) >= 10
     assert bench.output(run) == [f"{2 * i}200" for i in range(60)]
+    assert bench.records(run)["", "each"].attempts == 1
     for name in ("first", "second"):
         assert [remote.done(run.id, f"each/{i}", name) for i in range(60)] == [1] * 60
 

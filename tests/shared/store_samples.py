@@ -1,0 +1,206 @@
+"""One of everything a tenant may have, and arguments that name it, for `test_every_store.py`.
+
+A new store adds to `furnished`: make its things for the tenant, with `MARK` in whatever they hold beside their ids;
+give its records to `record` and the values of its methods' other parameters to `value`. The first is what a method is
+called with; each other one takes its place once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from inspect import Parameter
+from typing import Any
+
+import httpx
+
+from shared.live import connections
+from shared.live.store import ChannelStore
+from shared.members.store import MemberStore
+from shared.runs.model import NodeRecord, RunStatus
+from shared.runs.store import RunStore
+from shared.store import pages
+from shared.store.table import Change, TenantTable
+from shared.tasks.model import Answer, Shown, TaskStatus
+from shared.tasks.store import TaskStore
+from shared.tenancy import Tenant
+from shared.triggers.store import TriggerStore
+from shared.workflows.store import WorkflowStore
+from tests import triggered
+from tests.functions.api.samples import made
+from tests.shared.tasks.asking import a_run, a_task
+
+# A day that everything of the tenant speaks of, and nothing else: names, titles, documents, a schedule's start.
+MARK = "2031-04-07"
+_OTHER_DAY = "2032-05-08"
+_LARGE = {"text": MARK * 4_000}  # lies in S3
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Arguments for the methods of stores: by the parameter's type, or else by its name."""
+
+    by_type: dict[Any, list[Any]] = field(default_factory=dict)
+    by_name: dict[str, list[Any]] = field(default_factory=dict)
+
+    def record(self, *records: Any, kind: Any = None) -> None:
+        """Arguments for every parameter of their type, without what only their owner knows."""
+        for r in records:
+            self.by_type.setdefault(kind or type(r), []).append(without_mark(r))
+
+    def value(self, **values: Iterable[Any]) -> None:
+        """Arguments for every parameter of this name."""
+        self.by_name.update({name: list(found) for name, found in values.items()})
+
+    def of(self, parameter: Parameter) -> list[Any]:
+        """What the parameter can be; nothing if there are no samples."""
+        return self.by_type.get(parameter.annotation) or self.by_name.get(parameter.name, [])
+
+
+def without_mark(value: Any) -> Any:
+    """A value as somebody has it who knows the ids and nothing else: another day, no bytes."""
+    if isinstance(value, str):
+        return value.replace(MARK, _OTHER_DAY)
+    if isinstance(value, bytes):
+        return b"none"
+    if isinstance(value, dict):
+        return {k: without_mark(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(without_mark, value))
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{f.name: without_mark(getattr(value, f.name)) for f in fields(value)})
+    return value
+
+
+def furnished(client: httpx.Client, tenant: Tenant) -> Samples:
+    """Make one of everything for the tenant whose owner's client this is."""
+    samples, table = Samples(), TenantTable(tenant)
+    samples.value(
+        cursor=[None, pages.encode(tenant, "members", {"PK": table.keys.members(), "SK": "us_0"})],
+        limit=[50],
+        listing=["all"],
+        keep=[lambda _thing: True],
+        known=[None, 1],
+        name=["Other"],
+        values=[{"name": "Other"}],
+        at=[1],
+        at_ms=[1],
+        reason=["requested"],
+    )
+    _members(client, table, samples)
+    workflow_id = _workflow(client, table, samples)
+    _run(client, table, samples, workflow_id)
+    _tasks(client, table, samples)
+    _channel(table, samples)
+    return samples
+
+
+def _members(client: httpx.Client, table: TenantTable, samples: Samples) -> None:
+    made(client.patch("/tenants/current", json={"name": f"First {MARK}"}))
+    user_id = made(client.post("/users", json={"email": f"{MARK}@first.example"}))["id"]
+    type_id = made(client.post("/user-types", json={"name": f"Customer {MARK}"}))["id"]
+    body, once = {"name": f"Robot {MARK}", "role": "viewer"}, {"Idempotency-Key": "key-1"}
+    key_id = made(client.post("/api-keys", json=body, headers=once))["id"]
+    store = MemberStore(table)
+    key = store.api_key(key_id)
+    samples.record(store.tenant(), store.member(user_id), store.user_type(type_id), key)
+    samples.value(user_id=[user_id, key.created_by], type_id=[type_id], key_id=[key_id])
+
+
+def _workflow(client: httpx.Client, table: TenantTable, samples: Samples) -> str:
+    nodes = [
+        triggered.webhook(auth="hmac"),
+        triggered.schedule(every="1 hour", start=f"{MARK}T00:00:00Z"),
+        {"id": "start", "type": "manual_trigger"},
+    ]
+    workflow_id = triggered.create(client, triggered.document(*nodes, name=f"Refunds {MARK}"))
+    published = made(client.post(f"/workflows/{workflow_id}/publish", json={"notes": f"As of {MARK}"}))
+    made_of = {t["node_id"]: t["id"] for t in published["triggers"]}
+    workflows, triggers = WorkflowStore(table), TriggerStore(table)
+    workflow, document = workflows.get_with_document(workflow_id)
+    schedule = triggers.schedule(made_of["clock"])
+    samples.record(workflow, workflows.version(workflow, 1)[0], triggers.webhook(made_of["hook"]), schedule)
+    samples.value(
+        workflow_id=[workflow_id],
+        document=[without_mark(document)],
+        compiled=[{"plan": "p"}],
+        number=[1],
+        webhook_id=[made_of["hook"]],
+        schedule_id=[made_of["clock"]],
+        node_id=["hook", "clock"],
+        version=[2],  # of a trigger: later than the one it has
+        config=[{"every": "1 day"}],
+        disabled=[False],
+        change=[{"state": "paused"}],
+        mark=["placed"],
+    )
+    return workflow_id
+
+
+def _run(client: httpx.Client, table: TenantTable, samples: Samples, workflow_id: str) -> None:
+    body = {"trigger_data": {"day": MARK}}
+    run_id = made(client.post(f"/workflows/{workflow_id}/execute", json=body, headers={"Idempotency-Key": "k"}))["id"]
+    runs = RunStore(table)
+    node = {"status": "running", "owner": "call", "lease": 0, "body": json.dumps({"node": "add", "day": MARK})}
+    runs.put_node(run_id, "", "add", node)
+    runs.put_packs(run_id, [("J##P#1", {"records": [node["body"]]})])
+    runs.put_event(run_id, "1", {"type": "node.completed", "body": node["body"]})
+    runs.park(run_id, "Wait", b"sealed")
+    runs.park(run_id, "Wait longer", f"sealed {MARK}".encode())
+    failed = a_run(table.tenant, workflow_id=workflow_id, trigger={"v": MARK})
+    runs.close(failed.id, "failed", error={"message": MARK})
+    samples.record(runs.get(run_id), runs.get(failed.id), NodeRecord("add", "", "failed"), Change(set={"lease": 1}))
+    samples.record("completed", kind=RunStatus)
+    item = table.get(table.keys.run(run_id)) or {}
+    last = {name: item[name] for name in ("PK", "SK", "GSI1PK", "GSI1SK")}
+    samples.value(
+        execution_id=[run_id, failed.id],
+        start=[None, last],
+        item=[{k: without_mark(v) for k, v in item.items() if not k.startswith("GSI")}],  # its PK is the other tenant's
+        seen=[node],
+        scope=[""],
+        node=["add"],
+        condition=[None],
+        prefix=["J#", "E#"],
+        packs=[[("J##P#1", {"records": []})]],
+        sequence=["1"],
+        after=["", "0"],
+        state=["Wait"],
+        sealed_token=[b"sealed", b"none"],
+        control=["cancel", None],
+        since=[None],
+        if_asked=[False, True],
+        consistent=[True],
+        final_output=[{"v": 1}],
+        error=[{"message": "no"}],
+    )
+
+
+def _tasks(client: httpx.Client, table: TenantTable, samples: Samples) -> None:
+    store = TaskStore(table)
+    run = RunStore(table).get(samples.by_name["execution_id"][0])
+    task_ids = [a_task(table.tenant, run, title=f"Refund of {MARK}?", data=_LARGE) for _ in range(2)]
+    holder = made(client.post(f"/tasks/{task_ids[0]}/claim"))["claimed_by"]
+    assert store.complete(store.get(task_ids[1]).task, Answer("approved", _LARGE, MARK, holder, 1))
+    kept = [store.get(t) for t in task_ids]
+    samples.record(*kept, *(k.task for k in kept), Shown("", None, None), Answer("approved", {}, None, holder, 1))
+    samples.record("cancelled", kind=TaskStatus)
+    samples.value(
+        task_id=task_ids,
+        status=[None, "open"],
+        who=[holder],
+        held_by=[holder],
+        assignees=[("somebody",)],
+        token=[b"token"],
+        due_at=[1],
+    )
+
+
+def _channel(table: TenantTable, samples: Samples) -> None:
+    connections.add("one", table.tenant)
+    known = connections.find("one")
+    assert known is not None
+    connections.watch(known, "tenant")
+    ChannelStore(table).add("tenant", f"two-{MARK}")
+    samples.value(channel=["tenant"], connection_id=["one", "three"])
