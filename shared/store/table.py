@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from shared.aws.clients import client, tenant_client
@@ -34,12 +34,18 @@ class TenantTable:
             raise ForeignKey(pk.split("#")[0])
         return pk
 
+    def _indexed(self, values: Mapping[str, Any] | None) -> None:
+        """An index entry is a key too: what is written there must be this tenant's as well."""
+        if values and "GSI1PK" in values:
+            self._own(values["GSI1PK"])
+
     def get(self, key: Key, *, consistent: bool = False) -> Item | None:
         """The item, or None."""
         return self._dynamo.get(self._own(key.pk), key.sk, consistent=consistent)
 
     def put(self, key: Key, item: Item, condition: Condition | None = None) -> None:
         """Write an item under `key`. Raises ConditionFailed."""
+        self._indexed(item)
         self._dynamo.put({**item, "PK": self._own(key.pk), "SK": key.sk}, condition)
 
     def create(self, key: Key, item: Item) -> None:
@@ -48,6 +54,7 @@ class TenantTable:
 
     def update(self, key: Key, change: Change, condition: Condition | None = None) -> Item:
         """Change an item, giving its new state. Raises ConditionFailed."""
+        self._indexed(change.set)
         return self._dynamo.update(self._own(key.pk), key.sk, change, condition)
 
     def delete(self, key: Key, condition: Condition | None = None) -> None:
@@ -64,6 +71,8 @@ class TenantTable:
 
     def put_all(self, items: Sequence[tuple[Key, Item]]) -> None:
         """Write items without conditions."""
+        for _, item in items:
+            self._indexed(item)
         self._dynamo.put_all([{**item, "PK": self._own(key.pk), "SK": key.sk} for key, item in items])
 
     def delete_all(self, keys: Sequence[Key]) -> None:
@@ -74,6 +83,8 @@ class TenantTable:
         """All of it or nothing. Raises ConditionFailed."""
         for w in writes:
             self._own(w.key[0])
+            self._indexed(w.item)
+            self._indexed(w.change.set if w.change else None)
         self._dynamo.transact(writes)
 
 

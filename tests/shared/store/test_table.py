@@ -50,6 +50,21 @@ def test_no_operation_reaches_a_foreign_key(tables, operation):
     assert theirs.get(theirs.keys.tenant_meta())["v"] == 0
 
 
+@pytest.mark.parametrize("operation", ["put", "create", "update", "put_all", "transact"])
+def test_no_operation_writes_into_a_foreign_index(tables, operation):
+    mine, theirs = tables
+    key, foreign = Key(mine.keys.hooks(), "wh_1"), {"GSI1PK": theirs.keys.runs_of("wf"), "GSI1SK": "ex_1"}
+    with pytest.raises(ForeignKey):
+        {
+            "put": lambda: mine.put(key, foreign),
+            "create": lambda: mine.create(key, foreign),
+            "update": lambda: mine.update(key, Change(set=foreign)),
+            "put_all": lambda: mine.put_all([(key, foreign)]),
+            "transact": lambda: mine.transact([Write("Put", (key.pk, key.sk), item=foreign)]),
+        }[operation]()
+    assert theirs.query(theirs.keys.runs_of("wf"), index="GSI1").items == []
+
+
 def test_what_one_may_do_with_ones_own(tables):
     mine, _ = tables
     key = Key(mine.keys.hooks(), "wh_1")
