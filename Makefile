@@ -42,7 +42,7 @@ catalogue: setup ## write docs/nodes anew, from the node types
 	$(PYTHON) -m shared.nodes.catalogue docs/nodes
 
 docs: catalogue ## write all generated documents anew
-	$(PYTHON) -m functions.api.app docs/openapi.json
+	$(PYTHON) -m infrastructure.openapi docs/openapi.json
 
 dev: setup ## the local AWS with the project on it; DETACH=1 returns when it is ready, ALLOW=host:port lets http_request there
 	@exec $(PYTHON) -m infrastructure.local up $(if $(DETACH),--detach) $(foreach host,$(ALLOW),--allow $(host))

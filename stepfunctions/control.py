@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 
 from shared.aws import kms, states
-from shared.errors import Conflict
+from shared.errors import Conflict, Unavailable
 from shared.runs.model import NodeRecord, Run
 from shared.runs.store import RunStore
 from shared.store.keys import journal_prefix
@@ -96,7 +97,8 @@ def retry(tenant: Tenant, execution_id: str) -> Run:
     again = runs.reopen(run)
     if again is None:
         raise Conflict(f"execution {execution_id} is being retried already", code="not_failed")
-    launch(tenant, again, tuple(q.timeout_seconds for q in plan.questions))
+    with suppress(Unavailable):  # the run is open again: the sweeper launches what could not be launched now
+        launch(tenant, again, tuple(q.timeout_seconds for q in plan.questions))
     return again
 
 

@@ -23,7 +23,7 @@ Rule: TypeAlias = Callable[[Any, Any, Any, Any], Iterator[ValidationError]]
 
 @cache
 def validator_of() -> type[Validator]:
-    """jsonschema's validator. It raises BudgetSpent, and ValueError for a pattern that is none; use it in a `budget`."""
+    """jsonschema's validator, for use in a `budget`. Raises BudgetSpent, and ValueError for a pattern that is none."""
     ours: dict[str, Rule] = {
         "pattern": _pattern,
         "patternProperties": _pattern_properties,

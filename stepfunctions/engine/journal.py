@@ -139,7 +139,7 @@ class Journal:
             chosen = [r for r in self._unwritten if bool(r.scope) is deep]
             for chunk in _chunks(chosen):
                 scope = _outermost(chunk[0].scope)
-                text = json.dumps([r.as_dict() for r in chunk], separators=(",", ":"))
+                text = json.dumps([r.as_dict() for r in chunk], ensure_ascii=False, separators=(",", ":"))
                 pack = {"pack": zlib.compress(text.encode(), 1), "deep": deep}
                 packs.append((f"{journal_prefix(scope)}P#{ulid()}", pack))
         self._unwritten.clear()
@@ -147,7 +147,7 @@ class Journal:
             self._store.put_packs(self._execution, packs)
 
     def _item(self, record: NodeRecord, lease: int = 0) -> Item:
-        body = json.dumps(record.as_dict(), separators=(",", ":"))
+        body = json.dumps(record.as_dict(), ensure_ascii=False, separators=(",", ":"))
         return {"status": record.status, "body": body, "owner": self._owner, "lease": lease}
 
 

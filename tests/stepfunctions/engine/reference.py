@@ -25,10 +25,6 @@ class Failed(Exception):
     """A node failed with this error."""
 
 
-class ScopeFailed(Exception):
-    """A failure that nobody in its scope handled."""
-
-
 @dataclass
 class Played:
     """What became of a scope: statuses and outputs by node, and which nodes failed without being handled."""
@@ -74,7 +70,7 @@ def delivered(doc: Any, node: Any, played: Played) -> list[tuple[str, Any]]:
     return found
 
 
-def names_of(doc: Any, played: Played, trigger: Any, inputs: dict[str, Any]) -> dict[str, Any]:
+def names_of(played: Played, trigger: Any, inputs: dict[str, Any]) -> dict[str, Any]:
     nodes: dict[str, Any] = {}
     local: dict[str, Any] = {}
     scope: Played | None = played
@@ -93,7 +89,7 @@ def waits_for(doc: Any, node: Any) -> set[str]:
 
 def outputs_of(doc: Any, node: Any, inputs: dict[str, Any], played: Played, trigger: Any) -> dict[str, Any]:
     """The ports that the node sets. Raises Failed."""
-    config, names = node["config"], names_of(doc, played, trigger, inputs)
+    config, names = node["config"], names_of(played, trigger, inputs)
     match node["type"]:
         case "transform":
             found = value(config["expression"], names)
@@ -132,24 +128,17 @@ def looped(doc: Any, node: Any, items: Any, played: Played, trigger: Any) -> dic
     sinks = [n for n in body if not any(c["source_node"] == n["id"] for c in doc["connections"])]
     results = []
     for index, item in enumerate(items):
-        try:
-            inner = play(doc, node["id"], {"item": item, "index": index}, played, trigger)
-            if inner.fatal:
-                raise ScopeFailed(*inner.fatal.values())
-            if "result" in node["config"]:
-                try:
-                    found = value(node["config"]["result"], names_of(doc, inner, trigger, {}))
-                except Failed as failure:  # the loop's own expression, not the item's
-                    raise Failed(str(failure)) from None
-                results.append(None if found is UNDEFINED else found)
-            else:
-                given = {s["id"]: inner.outputs[s["id"]].get((*ports(s), "")[0]) for s in sinks}
-                results.append(next(iter(given.values())) if len(given) == 1 else given)
-        except ScopeFailed as failure:
+        inner = play(doc, node["id"], {"item": item, "index": index}, played, trigger)
+        if inner.fatal:
             if node["config"]["on_item_error"] == "fail":
-                raise Failed(str(failure.args[0])) from None
-            if node["config"]["on_item_error"] == "null":
-                results.append(None)
+                raise Failed(next(iter(inner.fatal.values())))
+            results += [None] if node["config"]["on_item_error"] == "null" else []
+        elif "result" in node["config"]:
+            found = value(node["config"]["result"], names_of(inner, trigger, {}))
+            results.append(None if found is UNDEFINED else found)
+        else:
+            given = {s["id"]: inner.outputs[s["id"]].get((*ports(s), "")[0]) for s in sinks}
+            results.append(next(iter(given.values())) if len(given) == 1 else given)
     return {"results": results, "count": len(items)}
 
 
