@@ -118,7 +118,7 @@ def _starts_anew(
         return True
     outer, loop = record.scope.rsplit("/", 1)[0].rpartition("/")[::2]
     around = records.get((outer, loop))
-    if around is None or plan.nodes[loop].config.get("on_item_error") != "fail":
+    if around is None or plan.nodes[loop].config.get("on_item_error", "fail") != "fail":
         return False
     over = around.status in ("completed", "skipped", "failed")
     return not over or _starts_anew(plan, records, around, answerable)

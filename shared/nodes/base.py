@@ -218,7 +218,11 @@ class Question(Wait):
 
 
 class Container(NodeType):
-    """Runs its body. `inner` are the ports that its body sees, as outputs of the container."""
+    """Runs its body. `inner` are the ports that its body sees, as outputs of the container.
 
+    `repeats`: once for each item of the input `items`; while `config.condition` is true; again when it has failed.
+    """
+
+    repeats: ClassVar[Literal["each", "while", "again"]]
     inner: ClassVar[Mapping[str, Port]] = {}
     body_names: ClassVar[frozenset[str]] = frozenset()  # names in the body's scope, such as `item` and `index`

@@ -129,7 +129,7 @@ class Dataflow:
                         message = "the run was interrupted while this node was in flight, and it must not run twice"
                         fail(frame, node, record, NodeError("Interrupted", message))
                     else:
-                        await attempt(frame, node, record, self.new_world(), lambda until: self._rest(node, until))
+                        await attempt(frame, node, record, self.new_world(), lambda until: self.rest(node, until))
                 except Failure as raised:
                     failure = raised
         except HALTS:
@@ -151,7 +151,7 @@ class Dataflow:
         if failure is not None:
             raise failure
 
-    async def _rest(self, node: BoundNode, until_ms: int) -> None:
+    async def rest(self, node: BoundNode, until_ms: int) -> None:
         """Rest between two attempts. Raises what stops the call: this is a boundary, and it may be a long one."""
         while (left := until_ms - now_ms()) > 0:
             reason = await self.control.halt(_seconds(node))

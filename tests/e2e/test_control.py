@@ -13,7 +13,7 @@ from tests.e2e.behind import execution_of, of_run
 from tests.e2e.caller import Caller, statuses_of, until
 from tests.e2e.calling import asking, calls, in_a_loop, in_a_row, steps
 from tests.echo_server import EchoServer
-from tests.stepfunctions.scenarios import APPROVE
+from tests.stepfunctions.scenario import APPROVE
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("local-aws")]
 LOOP = ["echo?", "held?", *["slow?s=0.3&"] * 6]

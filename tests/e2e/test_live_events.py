@@ -16,7 +16,7 @@ from infrastructure.local.stack import Stack
 from tests.e2e.caller import Caller, Json, until
 from tests.e2e.calling import asking
 from tests.echo_server import EchoServer
-from tests.stepfunctions.scenarios import APPROVE
+from tests.stepfunctions.scenario import APPROVE
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("local-aws")]
 

@@ -11,7 +11,7 @@ from tests.e2e.caller import Caller, statuses_of
 from tests.e2e.calling import asking, in_a_row, steps
 from tests.e2e.test_status_truth import make_due
 from tests.echo_server import EchoServer
-from tests.stepfunctions.scenarios import APPROVE
+from tests.stepfunctions.scenario import APPROVE
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.xdist_group("local-aws")]
 

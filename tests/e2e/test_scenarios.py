@@ -9,7 +9,8 @@ import pytest
 
 from tests.e2e.caller import Caller, Json, statuses_of
 from tests.echo_server import EchoServer
-from tests.stepfunctions.scenarios import SCENARIOS, Scenario
+from tests.stepfunctions.scenario import Scenario
+from tests.stepfunctions.scenarios import SCENARIOS
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("local-aws")]
 GRANULARITIES = ("segment", "node")

@@ -15,7 +15,7 @@ from tests.e2e.behind import execution_of, of_run
 from tests.e2e.caller import Caller, statuses_of
 from tests.e2e.calling import asking, in_a_row, steps
 from tests.echo_server import EchoServer
-from tests.stepfunctions.scenarios import APPROVE
+from tests.stepfunctions.scenario import APPROVE
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("local-aws")]
 LONG_AGO = "2000-01-01T00:00:00.000Z"

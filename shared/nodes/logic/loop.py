@@ -8,6 +8,7 @@ from shared.nodes.base import Container, Port
 class Loop(Container):
     """Runs its body once for every item of a list."""
 
+    repeats = "each"
     category = "logic"
     display_name = "Loop"
     description = "Runs the nodes inside it once for every item of a list, and collects their results."

@@ -7,6 +7,7 @@ from itertools import count
 import pytest
 
 from functions.runner.handler import handler
+from infrastructure.local.interpreter import Context
 from stepfunctions import plans
 from stepfunctions.engine.boundary import EngineFault
 from stepfunctions.engine.errors import Busy, Stopped
@@ -14,7 +15,6 @@ from tests.stepfunctions.compiler.documents import document, node
 from tests.stepfunctions.engine.conftest import Bench
 from tests.stepfunctions.engine.faults import Moment, Service, Strike, Time, Wire, throttled, unavailable
 from tests.stepfunctions.engine.test_kill import EFFECTS, FINAL, OUTPUT, chain, post
-from tests.stepfunctions.interpreter import Context
 
 
 def as_its_state_does(bench: Bench, run, time_: Time) -> int:

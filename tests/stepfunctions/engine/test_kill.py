@@ -44,10 +44,10 @@ OUTPUT = [200, 200, [201, 202], 201]
 EFFECTS = (("", "a"), ("", "b"), ("", "beside"), ("each/0", "one"), ("each/1", "one"))
 
 
-def killed_everywhere(bench: Bench, wire: Wire, made, moment: Moment) -> Iterator[Run]:
+def killed_everywhere(bench: Bench, wire: Wire, made, moment: Moment, trigger: object = None) -> Iterator[Run]:
     """A run for each boundary, killed there in its only segment."""
     for at in count():
-        run = bench.start(made)
+        run = bench.start(made, trigger)
         wire.reset(Strike(at, moment))
         try:
             bench.call(run)

@@ -8,7 +8,8 @@ from shared.tasks.service import TaskService
 from shared.tenancy import Principal
 from tests.echo_server import EchoServer
 from tests.stepfunctions.conftest import Machines
-from tests.stepfunctions.scenarios import SCENARIOS, Scenario
+from tests.stepfunctions.scenario import Scenario
+from tests.stepfunctions.scenarios import SCENARIOS
 
 
 @pytest.mark.parametrize("granularity", ["segment", "node"])

@@ -1,0 +1,68 @@
+"""The body of a container, run once: each pass is a scope of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from shared.runs.model import NodeRecord
+from stepfunctions.engine.frame import Frame, ScopedExpressions
+from stepfunctions.plan import BoundNode
+
+if TYPE_CHECKING:
+    from stepfunctions.engine.dataflow import Dataflow
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A container's body in one run of it. `config` is the container's; `before` what earlier calls have recorded."""
+
+    flow: Dataflow
+    frame: Frame
+    node: BoundNode
+    config: Mapping[str, Any]
+    before: Mapping[str, list[NodeRecord]]
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """The nodes of the body, in an order in which they can run."""
+        return self.frame.plan.members.get(self.node.id, ())
+
+    def failed_at(self, number: int) -> int | None:
+        """When this pass failed, in milliseconds since the epoch, if that was in an earlier call."""
+        records = self.before.get(self.frame.inside(self.node.id, number, {}).path, ())
+        times = [r.completed_at for r in records if r.status == "failed" and not r.handled and r.completed_at]
+        return max(times, default=None)
+
+    async def run(self, number: int, local: Mapping[str, Any]) -> Any:
+        """One pass; gives its result. Raises Failure, NodeError for the result, or what stops the call."""
+        late = self.flow.control.out_of_time()
+        if late is not None:
+            raise late
+        inner = self.frame.inside(self.node.id, number, local)
+        inner.take_over(self.before.get(inner.path, ()))
+        await self.flow.run(inner, self.members)
+        return self._result(inner)
+
+    def evaluate(self, expression: str, local: Mapping[str, Any]) -> Any:
+        """An expression of the container's over `local` and what is outside of it. Raises NodeError."""
+        scope = {**self.frame.names_for(self.node), **local}
+        return ScopedExpressions(scope).evaluate(expression)
+
+    def _result(self, inner: Frame) -> Any:
+        """`config.result` over the body's scope, else what its only sink gives, else what each sink gives."""
+        expression = self.config.get("result")
+        if expression:
+            return ScopedExpressions(inner.names_for(self.node)).evaluate(expression)
+        plan = inner.plan
+        sources = {e.source for e in plan.edges if plan.nodes[e.target].scope == inner.scope}
+        sinks = [plan.nodes[n] for n in self.members if n not in sources]
+        values = {n.id: _first_output(inner, n) for n in sinks}
+        return next(iter(values.values())) if len(values) == 1 else values
+
+
+def _first_output(inner: Frame, node: BoundNode) -> Any:
+    outcome = inner.outcomes[node.id]
+    value = outcome.outputs.get(node.outputs[0]) if node.outputs else None
+    return value.get() if value is not None else None
