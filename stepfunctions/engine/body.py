@@ -2,23 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from shared.runs.model import NodeRecord
+from stepfunctions.engine.control import Control
+from stepfunctions.engine.execute import NewWorld
 from stepfunctions.engine.frame import Frame, ScopedExpressions
+from stepfunctions.engine.journal import Journal
 from stepfunctions.plan import BoundNode
 
-if TYPE_CHECKING:
-    from stepfunctions.engine.dataflow import Dataflow
+
+class Flow(Protocol):
+    """The dataflow that a body is run by: `stepfunctions.engine.dataflow`, which runs containers in its turn."""
+
+    @property
+    def journal(self) -> Journal:
+        """The run's journal."""
+        ...
+
+    @property
+    def control(self) -> Control:
+        """What stops the call."""
+        ...
+
+    @property
+    def new_world(self) -> NewWorld:
+        """Makes the world of a node run."""
+        ...
+
+    async def run(self, frame: Frame, node_ids: Iterable[str]) -> None:
+        """Settle these nodes of a scope."""
+        ...
+
+    async def rest(self, node: BoundNode, until_ms: int) -> None:
+        """Rest until a moment, or be stopped."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class Body:
     """A container's body in one run of it. `config` is the container's; `before` what earlier calls have recorded."""
 
-    flow: Dataflow
+    flow: Flow
     frame: Frame
     node: BoundNode
     config: Mapping[str, Any]

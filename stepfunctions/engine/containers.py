@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from shared.nodes.base import Container, NodeError, Outputs
 from shared.nodes.registry import get
 from shared.runs.model import NodeRecord
 from stepfunctions.engine import repeats
-from stepfunctions.engine.body import Body
+from stepfunctions.engine.body import Body, Flow
 from stepfunctions.engine.errors import HALTS
 from stepfunctions.engine.execute import Skipped, complete, fail, prepare, skip
 from stepfunctions.engine.frame import Frame
 from stepfunctions.plan import BoundNode
-
-if TYPE_CHECKING:
-    from stepfunctions.engine.dataflow import Dataflow
 
 _REPEATS: Final[Mapping[str, Callable[[Body, Mapping[str, Any]], Awaitable[Outputs]]]] = {
     "each": repeats.each,
@@ -26,7 +23,7 @@ _REPEATS: Final[Mapping[str, Callable[[Body, Mapping[str, Any]], Awaitable[Outpu
 }
 
 
-async def run(flow: Dataflow, frame: Frame, node: BoundNode, record: NodeRecord, *, resuming: bool) -> None:
+async def run(flow: Flow, frame: Frame, node: BoundNode, record: NodeRecord, *, resuming: bool) -> None:
     """Run a container to its outcome in `frame`. Raises Failure, or what stops the call."""
     container = get(node.type)
     if not isinstance(container, Container):
@@ -52,7 +49,7 @@ async def run(flow: Dataflow, frame: Frame, node: BoundNode, record: NodeRecord,
     complete(frame, node, record, outputs)
 
 
-async def _recorded(flow: Dataflow, frame: Frame, node: BoundNode) -> dict[str, list[NodeRecord]]:
+async def _recorded(flow: Flow, frame: Frame, node: BoundNode) -> dict[str, list[NodeRecord]]:
     """What earlier calls have recorded of the passes, by scope."""
     path = f"{frame.path}/{node.id}" if frame.path else node.id
     found: dict[str, list[NodeRecord]] = {}
