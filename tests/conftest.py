@@ -18,19 +18,14 @@ import httpx
 import pytest
 from moto import mock_aws
 
-from tests import cloud, http_api
+from infrastructure.local import cloud
+from tests import http_api
 from tests.jwks_server import KeyServer, serving
 
-# Before anything makes a client: this account does not exist, and nothing may leave the machine.
+# Before anything makes a client: nothing may leave the machine.
 for _name in [n for n in os.environ if n.startswith(("SW_", "AWS_"))]:
     del os.environ[_name]
-os.environ.update(
-    AWS_ACCESS_KEY_ID="testing",
-    AWS_SECRET_ACCESS_KEY="testing",
-    AWS_SESSION_TOKEN="testing",
-    AWS_DEFAULT_REGION=cloud.REGION,
-    AWS_EC2_METADATA_DISABLED="true",
-)
+os.environ.update(cloud.ENVIRONMENT)
 
 
 def forget_everything() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import boto3
 
-from tests import cloud
+from infrastructure.local import cloud
 
 
 class TableStream:

@@ -11,9 +11,9 @@ import httpx
 
 from functions.dispatcher.handler import handler as dispatch
 from functions.webhook.handler import handler as receive
-from tests import cloud
+from infrastructure.local import cloud
+from infrastructure.local.interpreter import Context
 from tests.http_api import LambdaTransport, event_of
-from tests.stepfunctions.interpreter import Context
 
 ROUTES = {"hooks": "ANY /hooks/{id}", "hooks-test": "ANY /hooks-test/{id}"}
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from infrastructure.local.interpreter import Functions, running
 from shared.runs.model import NodeRecord, Run
 from shared.runs.store import RunStore
 from shared.settings import settings
@@ -21,7 +22,6 @@ from stepfunctions.publish import publish
 from stepfunctions.published import Published
 from stepfunctions.start import payload_objects, start
 from tests.echo_server import EchoServer, serving
-from tests.stepfunctions.interpreter import Functions, running
 
 
 @dataclass
@@ -74,7 +74,7 @@ class Machines:
 @pytest.fixture
 def machines(aws: dict[str, str], tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machines]:
     monkeypatch.setattr(publishing, "_known", set())
-    with running(monkeypatch) as functions:
+    with running() as functions:
         yield Machines(tenant, functions)
 
 

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 
+from infrastructure.local.cloud import properties, template
 from stepfunctions import explain
 from stepfunctions.compiler.compile import compile_document
 from stepfunctions.explain import transitions
 from stepfunctions.plan import Plan
-from tests.cloud import properties, template
 from tests.stepfunctions.compiler.documents import document, node
 
 

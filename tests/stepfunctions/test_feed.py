@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from functions.stream.handler import handler
+from infrastructure.local.interpreter import Context
 from shared.aws.dynamo import Dynamo
 from shared.aws.streams import Change, Undecodable, read
 from shared.errors import Unavailable
@@ -18,7 +19,6 @@ from stepfunctions import control
 from stepfunctions.feed import events_of, feed
 from tests.shared.tasks.asking import TOKEN, a_run, a_task
 from tests.stepfunctions.compiler.documents import document, node
-from tests.stepfunctions.interpreter import Context
 from tests.table_stream import TableStream
 
 

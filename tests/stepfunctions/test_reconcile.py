@@ -7,6 +7,8 @@ import boto3
 import pytest
 
 from functions.run_events.handler import handler
+from infrastructure.local import cloud
+from infrastructure.local.interpreter import Context
 from shared.aws import states
 from shared.clock import iso, now_ms
 from shared.runs.store import RunStore
@@ -15,10 +17,8 @@ from shared.tasks.service import TaskService
 from shared.tenancy import Principal
 from stepfunctions import control, reconcile
 from stepfunctions.reconcile import ended, sweep
-from tests import cloud
 from tests.shared.tasks.asking import TOKEN, a_run, a_task
 from tests.stepfunctions.compiler.documents import document, node
-from tests.stepfunctions.interpreter import Context
 
 QUICK = document(
     [node("start", "manual_trigger"), node("out", "output")],

@@ -6,15 +6,15 @@ from collections.abc import Iterator
 
 import pytest
 
+from infrastructure.local.interpreter import Functions, running
 from shared.settings import settings
 from tests.echo_server import EchoServer, serving
-from tests.stepfunctions.interpreter import Functions, running
 
 
 @pytest.fixture
-def machines(aws: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Functions]:
+def machines(aws: dict[str, str]) -> Iterator[Functions]:
     """State machines run."""
-    with running(monkeypatch) as functions:
+    with running() as functions:
         yield functions
 
 

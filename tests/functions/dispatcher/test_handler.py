@@ -5,13 +5,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from functions.dispatcher.handler import handler
+from infrastructure.local.interpreter import Context
 from shared.clock import now_ms, parse
 from shared.runs.store import RunStore
 from shared.store.table import TenantTable
 from shared.triggers.store import TriggerStore
 from stepfunctions import start as starting
 from tests import triggered
-from tests.stepfunctions.interpreter import Context
 
 INSTANT = "2026-03-29T01:00:00Z"
 

@@ -9,9 +9,9 @@ import pytest
 
 from functions.runner.handler import handler as runner
 from functions.tasks.handler import handler as tasks
+from infrastructure.local.interpreter import Context
 from stepfunctions.engine.boundary import EngineFault, answer
 from stepfunctions.engine.errors import Busy, NodeFailed, Paused, Stopped, TimeSlice
-from tests.stepfunctions.interpreter import Context
 
 SECRET = "what-a-tenant-sent"
 

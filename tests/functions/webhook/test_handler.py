@@ -11,13 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from functions.webhook.handler import handler
+from infrastructure.local.interpreter import Context
 from shared import limits
 from shared.runs.store import RunStore
 from shared.store.table import TenantTable
 from stepfunctions import start as starting
 from tests import triggered
 from tests.functions.webhook.answers import problem
-from tests.stepfunctions.interpreter import Context
 
 GITHUB = {"auth": "hmac", "preset": "github"}
 

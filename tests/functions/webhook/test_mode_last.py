@@ -5,13 +5,13 @@ import time
 import pytest
 
 from functions.webhook.handler import handler
+from infrastructure.local import interpreter
+from infrastructure.local.interpreter import Context
 from shared.runs.store import RunStore
 from shared.store.table import TenantTable
 from stepfunctions import start as starting
 from tests import triggered
 from tests.functions.webhook.answers import problem
-from tests.stepfunctions import interpreter
-from tests.stepfunctions.interpreter import Context
 
 
 def ends(tenant, workflow: str, api_client, change) -> threading.Thread:
@@ -47,8 +47,8 @@ def test_mode_last_answers_with_the_final_output(api_client, tenant, outside, va
     assert answer.headers["content-type"] == "application/json"
 
 
-def test_mode_last_with_the_state_machine_running(api_client, outside, monkeypatch):
-    with interpreter.running(monkeypatch):
+def test_mode_last_with_the_state_machine_running(api_client, outside):
+    with interpreter.running():
         _, hook = last(api_client)
         answer = outside.post(f"/hooks/{hook['id']}", json={"n": [1, 2]})
     assert (answer.status_code, answer.json()) == (200, {"n": [1, 2]})

@@ -8,6 +8,7 @@ import boto3
 import pytest
 
 from functions.websocket.handler import handler
+from infrastructure.local.interpreter import Context
 from shared.events.model import Event
 from shared.events.service import publish
 from shared.live import connections
@@ -22,7 +23,6 @@ from tests import connections_server
 from tests.connections_server import Connections
 from tests.jwks_server import claims_of, signed
 from tests.shared.tasks.asking import a_run
-from tests.stepfunctions.interpreter import Context
 
 
 @pytest.fixture

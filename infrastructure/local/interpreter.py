@@ -13,9 +13,9 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 import jsonata
-import pytest
 from moto.core.config import default_user_config
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
 from moto.stepfunctions.parser.asl.jsonata import jsonata as moto_jsonata
@@ -30,9 +30,9 @@ class Context:
 
     def __init__(self, seconds: float = 300.0) -> None:
         self.aws_request_id = str(uuid.uuid4())
-        self.function_name = "test"
+        self.function_name = "local"
         self.memory_limit_in_mb = 1024
-        self.invoked_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:test"
+        self.invoked_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:local"
         self._ends = time.monotonic() + seconds
 
     def get_remaining_time_in_millis(self) -> int:
@@ -78,10 +78,12 @@ def _evaluate(expression: str) -> Any:
 
 
 @contextmanager
-def running(monkeypatch: pytest.MonkeyPatch) -> Iterator[Functions]:
+def running() -> Iterator[Functions]:
     """State machines run, from here to the end of the block; `mock_aws` must be active."""
     functions = Functions()
-    monkeypatch.setitem(default_user_config, "stepfunctions", {"execute_state_machine": True})
-    monkeypatch.setattr(moto_jsonata, "_eval_jsonata", _evaluate)
-    monkeypatch.setattr(lambda_eval_utils, "_invoke_lambda_function", functions.invoke)
-    yield functions
+    with (
+        patch.dict(default_user_config, stepfunctions={"execute_state_machine": True}),
+        patch.object(moto_jsonata, "_eval_jsonata", _evaluate),
+        patch.object(lambda_eval_utils, "_invoke_lambda_function", functions.invoke),
+    ):
+        yield functions

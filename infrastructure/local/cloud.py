@@ -1,17 +1,24 @@
-"""The product's own `template.yaml` on moto: the parts of it that unit tests stand on."""
+"""The product's own `template.yaml` on moto, in this process: the parts of it that unit tests and single runs need."""
 
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import boto3
 import yaml
 
-REGION = "us-east-1"
-ACCOUNT = "123456789012"  # moto's
-TEMPLATE = Path(__file__).parent.parent / "template.yaml"
+from infrastructure.local.archive import ROOT
+
+REGION: Final = "us-east-1"
+ACCOUNT: Final = "123456789012"  # moto's
+ENVIRONMENT: Final = {  # before anything makes a client: this account does not exist, and nothing may reach another
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_SESSION_TOKEN": "testing",
+    "AWS_DEFAULT_REGION": REGION,
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
 
 
 class _Loader(yaml.SafeLoader):
@@ -24,8 +31,10 @@ def _short_form(loader: _Loader, tag: str, node: yaml.Node) -> dict[str, Any]:
         value = loader.construct_scalar(node)
     elif isinstance(node, yaml.SequenceNode):
         value = loader.construct_sequence(node, deep=True)
-    else:
+    elif isinstance(node, yaml.MappingNode):
         value = loader.construct_mapping(node, deep=True)
+    else:
+        raise TypeError(f"{tag} stands before {node}")
     if tag == "GetAtt" and isinstance(value, str):
         value = value.split(".", 1)
     return {tag if tag in {"Ref", "Condition"} else f"Fn::{tag}": value}
@@ -37,7 +46,7 @@ _Loader.add_multi_constructor("!", _short_form)
 @cache
 def template() -> dict[str, Any]:
     """The template as Python values."""
-    loaded: dict[str, Any] = yaml.load(TEMPLATE.read_text(), _Loader)
+    loaded: dict[str, Any] = _Loader((ROOT / "template.yaml").read_text()).get_single_data()
     return loaded
 
 

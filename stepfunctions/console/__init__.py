@@ -1,0 +1,1 @@
+"""The command line: a document from a file, compiled, explained or run once, with no server."""
