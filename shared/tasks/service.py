@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NoReturn
 
 from shared.aws import kms, states
-from shared.clock import now_ms
+from shared.clock import iso, now_ms
 from shared.errors import Conflict, Forbidden, Invalid, NotFound, Problem
 from shared.log import logger
 from shared.nodes.base import Asked
@@ -88,7 +88,8 @@ class TaskService:
                 return None
             kept = self._tasks.find(task_id)  # answered just now
         answer = self._tasks.answer(kept) if kept is not None else None
-        return None if answer is None else answer.as_dict()
+        # What the workflow sees is outside: times are RFC 3339 there.
+        return None if answer is None else {**answer.as_dict(), "completed_at": iso(answer.completed_at)}
 
     def answerable(self, execution_id: str) -> frozenset[str]:
         """The ids of a run's tasks that are answered, or may still be."""

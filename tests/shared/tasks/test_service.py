@@ -82,7 +82,7 @@ def test_the_answer_is_kept_and_the_run_goes_on(service, tenant, admin, sent):
         "data": {"reason": "broken"},
         "comment": "fine",
         "completed_by": "key_admin",
-        "completed_at": done.completed_at,
+        "completed_at": iso(done.completed_at),
     }
     assert service.desk(done.execution_id).settle(task_id) == given
 
