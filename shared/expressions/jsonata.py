@@ -1,16 +1,17 @@
 """JSONata 2.0: one place that evaluates, with its budget.
 
 Evaluation is jsonatapy (Rust), whose guards hold the budget of the specification: one second, a bounded depth and
-sequence length. `$eval` is switched off: text that a tenant's data holds is never code.
+sequence length. `$eval` is switched off: text that a tenant's data holds is never code. What differs from JSONata 2.0
+is in docs/expressions.md.
 """
 
 from __future__ import annotations
 
 import json
-import math
+import random
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, NoReturn
 
 import jsonatapy
@@ -30,6 +31,10 @@ def _no_eval(*_arguments: Any) -> NoReturn:
     raise ValueError("$eval is not available")
 
 
+# What stands in for a built-in: $eval is refused, and jsonatapy names $random but has none.
+_OVERRIDES: Final[Mapping[str, Callable[..., Any]]] = {"eval": _no_eval, "random": random.random}
+
+
 class _Compiled(threading.local):
     """Compiled expressions by their text. jsonatapy's belong to the thread that made them."""
 
@@ -45,8 +50,9 @@ class _Compiled(threading.local):
             found = jsonatapy.compile(
                 expression, timeout=TIMEOUT_MS, max_stack_depth=MAX_DEPTH, max_sequence_length=MAX_SEQUENCE
             )
-            if "eval" in expression:
-                found = found.register_override("eval", _no_eval)
+            for name, function in _OVERRIDES.items():
+                if name in expression:
+                    found = found.register_override(name, function)
             self._kept[expression] = found
             if len(self._kept) > _KEPT:
                 self._kept.popitem(last=False)
@@ -61,30 +67,65 @@ def forget() -> None:
     _compiled.clear()
 
 
+def syntax_problem(expression: str) -> str | None:
+    """Why the engine cannot parse an expression, or None."""
+    try:
+        _compiled.get(expression)
+    except (ValueError, RecursionError) as error:
+        return _brief(error)
+    return None
+
+
 def evaluate(expression: str, scope: Mapping[str, Any]) -> Any:
     """The value of `expression` over `scope`; undefined is None. Raises ExpressionFailed."""
     failed: str | None = None
     try:
-        value = _compiled.get(expression).evaluate(scope)
+        value = _value(expression, scope)
+        if isinstance(value, (float, str, list, dict)):
+            failed = _unfit(value)
     except (ValueError, TypeError, RecursionError) as error:
         failed = _brief(error)
     if failed is not None:
         # Raised out here so that it carries no frame of the engine's, which would keep the expression alive.
         raise ExpressionFailed(failed)
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ExpressionFailed("the result is not a finite number")
-    if isinstance(value, (str, list, dict)) and _too_large(value):
-        raise ExpressionFailed(f"the result is over {MAX_RESULT_BYTES:,} bytes")
     return value
 
 
-def _too_large(value: Any) -> bool:
-    if isinstance(value, str):
-        return len(value) > MAX_RESULT_BYTES
-    if len(value) < 100:  # small containers of small things are the usual case; look closer only at suspicious ones
-        parts = value.values() if isinstance(value, dict) else value
-        return any(isinstance(p, (str, list, dict)) and _too_large(p) for p in parts)
-    return len(json.dumps(value)) > MAX_RESULT_BYTES
+def _value(expression: str, scope: Mapping[str, Any]) -> Any:
+    compiled = _compiled.get(expression)
+    try:
+        return compiled.evaluate(scope)
+    except TypeError as error:
+        if not str(error).startswith("OverflowError"):
+            raise
+    # An integer over 64 bits is somewhere in the scope. JSONata's numbers are doubles anyway.
+    return compiled.evaluate(_as_doubles(scope))
+
+
+def _as_doubles(value: Any) -> Any:
+    """The value with integers that do not fit into 64 bits as floats. Raises ValueError for those over 1e308."""
+    if isinstance(value, Mapping):
+        return {name: _as_doubles(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_as_doubles(each) for each in value]
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        try:
+            return float(value)
+        except OverflowError:
+            raise ValueError("a number is out of range") from None
+    return value
+
+
+def _unfit(value: Any) -> str | None:
+    """Why a result cannot be kept: it is too long or too deep, or no JSON."""
+    try:
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        return "the result holds something that is not a finite number"
+    except RecursionError:
+        return "the result is nested too deeply"
+    size = len(text) if len(text) <= MAX_RESULT_BYTES // 4 else len(text.encode())
+    return f"the result is over {MAX_RESULT_BYTES:,} bytes" if size > MAX_RESULT_BYTES else None
 
 
 def _brief(error: BaseException) -> str:

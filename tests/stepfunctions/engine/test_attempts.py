@@ -50,7 +50,7 @@ def test_back_off_and_what_the_other_side_asks_for(bench: Bench, remote: Service
     async def rest(self, node_, until_ms: int) -> None:
         pauses.append(round((until_ms - time.time() * 1000) / 1000))
 
-    monkeypatch.setattr("stepfunctions.engine.dataflow.Dataflow._rest", rest)
+    monkeypatch.setattr("stepfunctions.engine.dataflow.Dataflow.rest", rest)
     remote.fail("/a", times=2)
     remote.fail("/a", times=1, Retry_After="120")
     remote.fail("/a", times=1, Retry_After="999999999")
