@@ -12,6 +12,7 @@ import random
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, NoReturn
 
 import jsonatapy
@@ -67,8 +68,17 @@ def forget() -> None:
     _compiled.clear()
 
 
+# jsonatapy 2.2.13 crashes the process when it compiles on one thread after another has ended, as an API's worker
+# threads do. So whatever is only parsed is parsed on one thread, which lives as long as the process.
+_parser: Final = ThreadPoolExecutor(max_workers=1, thread_name_prefix="jsonata")
+
+
 def syntax_problem(expression: str) -> str | None:
     """Why the engine cannot parse an expression, or None."""
+    return _parser.submit(_syntax_problem, expression).result()
+
+
+def _syntax_problem(expression: str) -> str | None:
     try:
         _compiled.get(expression)
     except (ValueError, RecursionError) as error:
