@@ -14,6 +14,7 @@ A type talks to the world only through its `Call`. It imports a heavy library in
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol
@@ -105,7 +106,7 @@ class Call:
     usage: dict[str, Any]
 
 
-class NodeType:
+class NodeType(ABC):
     """The declaration of a type. `config_schema` is JSON Schema 2020-12, good enough to draw the type's form:
 
     give every property `title`, `description`, and `default` where there is one. Two marks are ours: `"x-template":
@@ -150,17 +151,17 @@ class Trigger(NodeType):
 
     category = "trigger"
 
+    @abstractmethod
     def deliver(self, data: Any, config: Mapping[str, Any]) -> Outputs:
         """Output ports from the trigger's data. Raises NodeError InvalidInput."""
-        raise NotImplementedError
 
 
 class Pure(NodeType):
     """Data in, data out."""
 
+    @abstractmethod
     def evaluate(self, call: Call) -> Outputs:
         """The ports it sets. Raises NodeError."""
-        raise NotImplementedError
 
 
 class Effect(NodeType):
@@ -168,9 +169,9 @@ class Effect(NodeType):
 
     idempotent: ClassVar[bool] = True
 
+    @abstractmethod
     async def execute(self, call: Call) -> Outputs:
         """The ports it sets. Raises NodeError; anything else becomes `Internal`. Cancelled when its time is over."""
-        raise NotImplementedError
 
 
 class Wait(NodeType):
@@ -180,13 +181,13 @@ class Wait(NodeType):
 class Timer(Wait):
     """Rests until a moment. A moment at most a second away is waited for inside the segment."""
 
+    @abstractmethod
     def until_ms(self, call: Call, now_ms: int) -> int:
         """When to go on, in milliseconds since the epoch. Raises NodeError InvalidInput."""
-        raise NotImplementedError
 
+    @abstractmethod
     def elapsed(self, call: Call, waited_ms: int) -> Outputs:
         """The ports it sets when the time has come."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,17 +205,17 @@ class Asked:
 class Question(Wait):
     """Rests until a person answers or the time for it is over."""
 
+    @abstractmethod
     def ask(self, call: Call) -> Asked:
         """What to ask. Raises NodeError InvalidInput."""
-        raise NotImplementedError
 
+    @abstractmethod
     def answered(self, call: Call, answer: Mapping[str, Any]) -> Outputs:
         """The ports for an answer: `{decision, comment, completed_by, completed_at, data}`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def lapsed(self, call: Call) -> Outputs:
         """The ports when nobody answered in time. Raises NodeError Timeout where that is a failure."""
-        raise NotImplementedError
 
 
 class Container(NodeType):
