@@ -16,7 +16,6 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from moto import mock_aws
 
 from infrastructure.local import cloud
 from tests import http_api
@@ -51,8 +50,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
 
     Step Functions runs state machines only where a test turns that on itself.
     """
-    with mock_aws():
-        environment = cloud.deploy()
+    with cloud.account() as environment:
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
         forget_everything()

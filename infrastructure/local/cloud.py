@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any, Final
+from unittest.mock import patch
 
 import boto3
 import yaml
+from moto import mock_aws
+from moto.dynamodb.responses import DynamoHandler
 
 from infrastructure.local.archive import ROOT
 
@@ -61,7 +67,24 @@ def properties(logical_id: str) -> dict[str, Any]:
     return found
 
 
-def deploy() -> dict[str, str]:
+@contextmanager
+def account() -> Iterator[dict[str, str]]:
+    """An account of moto's with the resources in it; gives the environment that a function would have.
+
+    DynamoDB's writes and transactions are atomic. Moto's are not when threads meet — one reads, the other writes, the
+    first writes what it has made of what it read — so here they take turns.
+    """
+    turn, call_action = threading.RLock(), DynamoHandler.call_action
+
+    def in_turn(handler: DynamoHandler) -> Any:
+        with turn:
+            return call_action(handler)
+
+    with mock_aws(), patch.object(DynamoHandler, "call_action", in_turn):
+        yield _deploy()
+
+
+def _deploy() -> dict[str, str]:
     """Make the resources on moto, which must be active; gives the environment that a function would have."""
     table, pool, client = properties("Table"), properties("UserPool"), properties("UserPoolClient")
     dynamodb = _client("dynamodb")

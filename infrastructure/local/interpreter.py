@@ -79,7 +79,7 @@ def _evaluate(expression: str) -> Any:
 
 @contextmanager
 def running() -> Iterator[Functions]:
-    """State machines run, from here to the end of the block; `mock_aws` must be active."""
+    """State machines run, from here to the end of the block; an account (`cloud`) must be active."""
     functions = Functions()
     with (
         patch.dict(default_user_config, stepfunctions={"execute_state_machine": True}),

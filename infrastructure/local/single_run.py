@@ -17,7 +17,6 @@ from typing import Any, Final, TextIO
 from unittest.mock import patch
 
 import boto3
-from moto import mock_aws
 
 from infrastructure.local import cloud, questions
 from infrastructure.local.interpreter import Context, real_function, running
@@ -74,8 +73,8 @@ def _aws(allow: Sequence[str]) -> Iterator[None]:
     """An empty AWS with the template's resources, on which state machines run."""
     logging.getLogger("moto").setLevel(logging.CRITICAL)  # it dumps its syntax tree for every state that fails
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("SW_", "AWS_"))}
-    with patch.dict(os.environ, {**kept, **cloud.ENVIRONMENT}, clear=True), mock_aws(), running():
-        os.environ.update(cloud.deploy(), SW_ALLOWED_HOSTS=",".join(allow))
+    with patch.dict(os.environ, {**kept, **cloud.ENVIRONMENT}, clear=True), cloud.account() as made, running():
+        os.environ.update(made, SW_ALLOWED_HOSTS=",".join(allow))
         settings.cache_clear()
         yield
 

@@ -68,12 +68,15 @@ def _plain(value: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What an update does: set these, set those that are absent, remove some, add to counters."""
+    """What an update does: set these, set those that are absent, remove some, add to counters and sets, take out of
+    sets (a set that is empty then is no attribute any more).
+    """
 
     set: Mapping[str, Any] = field(default_factory=dict)
     first: Mapping[str, Any] = field(default_factory=dict)  # kept as it is where it is there already
     remove: Sequence[str] = ()
-    add: Mapping[str, int] = field(default_factory=dict)
+    add: Mapping[str, int | frozenset[str]] = field(default_factory=dict)
+    take: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,11 +276,12 @@ def _expressions(condition: Condition | None, change: Change | None = None) -> d
         names |= built.attribute_name_placeholders
         values |= built.attribute_value_placeholders
     if change is not None:
-        parts: dict[str, list[str]] = {"SET": [], "ADD": []}
+        parts: dict[str, list[str]] = {"SET": [], "ADD": [], "DELETE": []}
         for word, form, pairs in (
             ("SET", "{n} = {v}", change.set),
             ("SET", "{n} = if_not_exists({n}, {v})", change.first),
             ("ADD", "{n} {v}", change.add),
+            ("DELETE", "{n} {v}", change.take),
         ):
             for name, value in pairs.items():
                 n, v = f"#u{len(names)}", f":u{len(names)}"

@@ -63,6 +63,8 @@ def _value(typed: Mapping[str, Any]) -> Any:
             return None
         case "B":
             return value if isinstance(value, bytes) else base64.b64decode(value, validate=True)
+        case "SS":
+            return set(value)
         case "L":
             return [_value(v) for v in value]
         case "M":

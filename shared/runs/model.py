@@ -19,7 +19,7 @@ class Run:
     """One execution of a workflow. Times are milliseconds since the epoch.
 
     `plan` and `machine` are hashes; `attempt` counts the state machine executions it took (a retry starts another),
-    `calls` the calls of functions that have begun working on it;
+    `calls` the calls of functions that have begun working on it, `working` the states whose calls are at it now;
     `control` is what somebody asked for (`pause`, `cancel`) and the engine has not done yet.
     """
 
@@ -36,6 +36,7 @@ class Run:
     deadline: int
     attempt: int = 0
     calls: int = 0
+    working: frozenset[str] = frozenset()
     control: Literal["pause", "cancel"] | None = None
     pause_reason: Literal["requested", "human_input"] | None = None
     started_at: int | None = None

@@ -16,6 +16,7 @@ from shared.store.table import Attr, Change, ConditionFailed, Item, Page, Tenant
 
 _JSON: Final = ("trigger", "triggered_by", "final_output", "error")
 _FIELDS: Final = tuple(f.name for f in fields(Run))
+_OF_ONE_ATTEMPT: Final = ("completed_at", "error", "final_output", "working")
 FIRST_LOOK_MS: Final = 120_000  # when the sweeper first looks at a run that has not ended
 _is_open: Final = Attr("status").is_in(list(OPEN))
 
@@ -62,17 +63,28 @@ class RunStore:
         """A run from an item of `page`."""
         return _from_item(item)
 
-    def begin(self, execution_id: str) -> Run | None:
-        """A call starts working on the run: it is `running`, unless it is to rest. The run, or None if it has ended."""
+    def begin(self, execution_id: str, state: str | None = None) -> Run | None:
+        """A call starts working on the run: it is `running`, unless it is to rest. The run, or None if it has ended.
+
+        `state` says for which state of the machine; `leave` takes it back. A call that dies does not: its state's next
+        call has the same name.
+        """
         change = Change(
-            set={"status": "running"}, first={"started_at": now_ms()}, remove=["pause_reason"], add={"calls": 1}
+            set={"status": "running"},
+            first={"started_at": now_ms()},
+            remove=["pause_reason"],
+            add={"calls": 1} | ({"working": frozenset([state])} if state else {}),
         )
         run = self._change(execution_id, change, Attr("control").not_exists())
         if run is None:  # somebody has asked for something
             found = self.get(execution_id)
             if not found.ended:
-                return found if found.control else self.begin(execution_id)
+                return found if found.control else self.begin(execution_id, state)
         return run
+
+    def leave(self, execution_id: str, state: str) -> Run | None:
+        """The call of this state has done its work. The run, or None if it has ended."""
+        return self._change(execution_id, Change(take={"working": frozenset([state])}))
 
     def rest(self, execution_id: str, reason: str, *, since: int | None = None, if_asked: bool = False) -> Run | None:
         """The run is `paused` now. None if it has ended, another call has begun since the `since`-th, or (`if_asked`)
@@ -112,7 +124,7 @@ class RunStore:
             "GSI2PK": sweep_shard(run.id),
             "GSI2SK": iso(now_ms() + FIRST_LOOK_MS),
         }
-        change = Change(set=values, remove=["completed_at", "error", "final_output", "control", "pause_reason"])
+        change = Change(set=values, remove=[*_OF_ONE_ATTEMPT, "control", "pause_reason"])
         condition = Attr("status").is_in(["failed", "cancelled"]) & Attr("attempt").eq(run.attempt)
         return self._change(run.id, change, condition, only_open=False)
 
@@ -209,7 +221,7 @@ def _to_item(run: Run) -> Item:
     item: Item = {}
     for name in _FIELDS:
         value = getattr(run, name)
-        if value is not None:
+        if value is not None and value != frozenset():  # DynamoDB knows no empty set
             item[name] = json.dumps(value) if name in _JSON else value
     return item
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from shared.clock import iso
+from shared.runs.model import NodeRecord
 from shared.runs.store import RunStore
 from stepfunctions.engine.control import Control, halt_of
 from stepfunctions.engine.dataflow import Dataflow
@@ -39,8 +40,8 @@ class Engine:
 
         Raises NodeFailed (the run has failed, and is closed), Paused, Stopped, TimeSlice or Busy.
         """
-        segment = plan.segments[number]
-        async with self._visit(plan, execution_id) as visit:
+        segment, state = plan.segments[number], f"segment {number}"
+        async with self._visit(plan, execution_id, state) as visit:
             timers = [plan.nodes[n] for n in segment.arms]
             # The last call leaves nothing open: a wait that nothing comes after is settled here.
             wanted = plan.members[""] if segment.closes else segment.nodes
@@ -49,7 +50,7 @@ class Engine:
         if segment.closes:
             await asyncio.to_thread(self._complete, visit.frame)
         elif plan.questions:
-            await asyncio.to_thread(self._rest_if_asked, visit)
+            await asyncio.to_thread(self._leave, visit, state)
         return {"until": [_LONG_AGO if m is None else iso(m) for m in moments]}
 
     async def question(self, plan: Plan, execution_id: str, position: int, token: str) -> bool:
@@ -57,20 +58,18 @@ class Engine:
 
         Raises as `segment` does.
         """
-        asking = plan.questions[position]
+        asking, state = plan.questions[position], f"question {position}"
         node = plan.nodes[asking.node]
-        async with self._visit(plan, execution_id) as visit:
+        async with self._visit(plan, execution_id, state) as visit:
             await visit.advance([*(n for n in asking.nodes if n != node.id), *node.waits_for])
             asked = await visit.waits.ask(node, token)
-        if asked:
-            # Unless another call has begun meanwhile: it may be answered already.
-            await asyncio.to_thread(self.runs.rest, execution_id, "human_input", since=visit.frame.run.calls)
+        await asyncio.to_thread(self._leave, visit, state)
         return asked
 
     @asynccontextmanager
-    async def _visit(self, plan: Plan, execution_id: str) -> AsyncIterator[_Visit]:
+    async def _visit(self, plan: Plan, execution_id: str, state: str) -> AsyncIterator[_Visit]:
         """A call's stay with a run: its journal read at the start, what was noted written at the end."""
-        run = await asyncio.to_thread(self.runs.begin, execution_id)
+        run = await asyncio.to_thread(self.runs.begin, execution_id, state if plan.questions else None)
         if run is None or run.plan != plan.digest:
             raise Stopped("the run has ended, or belongs to another plan")
         halt = halt_of(run)
@@ -93,10 +92,11 @@ class Engine:
     def _complete(self, frame: Frame) -> None:
         self.runs.close(frame.run.id, "completed", final_output=_final_output(frame).store(self.objects))
 
-    def _rest_if_asked(self, visit: _Visit) -> None:
-        """Nothing runs here any more: the run rests if a question is open, and no other call has begun meanwhile."""
-        if any(r.status == "paused" and r.task for r in visit.journal.load_scope("")):
-            self.runs.rest(visit.frame.run.id, "human_input", since=visit.frame.run.calls)
+    def _leave(self, visit: _Visit, state: str) -> None:
+        """This call is over: the run rests if no other is at it, a question is open, and none has begun meanwhile."""
+        run = self.runs.leave(visit.frame.run.id, state)
+        if run is not None and not run.working and any(_is_asked(r) for r in visit.journal.load_scope("")):
+            self.runs.rest(run.id, "human_input", since=run.calls)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +125,10 @@ class _Visit:
                 wanted.add(node_id)
                 stack += plan.nodes[node_id].waits_for
         return [n for n in plan.members[""] if n in wanted]
+
+
+def _is_asked(record: NodeRecord) -> bool:
+    return record.status == "paused" and record.task is not None
 
 
 def _output_nodes(plan: Plan) -> tuple[BoundNode, ...]:

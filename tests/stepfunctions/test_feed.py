@@ -282,11 +282,14 @@ def test_every_type_of_attribute_is_read():
         "z": {"NULL": True},
         "l": {"L": [{"N": "1"}]},
         "m": {"M": {"k": {"S": "v"}}},
+        "ss": {"SS": ["a", "b"]},
     }
     told = {"Keys": {"PK": {"S": "p"}, "SK": {"S": "s"}}, "SequenceNumber": "007", "NewImage": image}
     change = read({"eventName": "INSERT", "dynamodb": {**told, "ApproximateCreationDateTime": 1.5}})
     assert (change.sequence, change.at, change.old) == ("7", 1500, None)
-    assert change.new == {"s": "x", "n": 5, "b": b"\x00\x01", "y": True, "z": None, "l": [1], "m": {"k": "v"}}
+    assert change.new == {"s": "x", "n": 5, "b": b"\x00\x01", "y": True, "z": None, "l": [1], "m": {"k": "v"}} | {
+        "ss": {"a", "b"}
+    }
     with pytest.raises(Undecodable):
         read({"eventName": "INSERT", "dynamodb": told})
 

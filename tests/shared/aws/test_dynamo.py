@@ -49,6 +49,17 @@ def test_an_update_makes_an_absent_item(dynamo):
     assert dynamo.update("p", "s", Change(add={"count": 2}))["count"] == 2
 
 
+def test_sets_grow_and_shrink_and_are_gone_when_empty(dynamo):
+    def change(**arguments):
+        return dynamo.update("p", "s", Change(**arguments))
+
+    assert change(add={"at": frozenset(["a"])})["at"] == {"a"}
+    assert change(add={"at": frozenset(["a", "b"])})["at"] == {"a", "b"}
+    assert change(take={"at": frozenset(["a", "never there"])})["at"] == {"b"}
+    assert "at" not in change(take={"at": frozenset(["b"])})
+    assert "at" not in change(take={"at": frozenset(["b"])})
+
+
 @pytest.fixture
 def partition(dynamo):
     dynamo.put_all([{"PK": "p", "SK": f"a#{n:03}", "n": n, "GSI1PK": "g", "GSI1SK": f"{n:03}"} for n in range(60)])

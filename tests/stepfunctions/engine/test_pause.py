@@ -202,6 +202,33 @@ def test_with_branches_side_by_side(machines: Machines, remote: Service, owner):
     assert set(remote.count().values()) == {1}
 
 
+@pytest.mark.parametrize("asked_at", [0, 2_100])
+def test_a_question_beside_a_call_in_flight_is_no_rest(machines: Machines, remote: Service, owner, asked_at: int):
+    """Whichever of the two begins first: the run rests once neither is at work."""
+    gate = remote.hold("/late")
+    made = document(
+        [
+            node("start", "manual_trigger"),
+            *([node("before", "delay", {"ms": asked_at})] if asked_at else []),
+            node("ask", "human_in_the_loop"),
+            node("rest", "delay", {"ms": 1_100}),
+            post("late", remote.base),
+            node("out", "output"),
+        ],
+        f"""start.trigger -> {"before.input; before.output -> ask.input" if asked_at else "ask.input"}
+        start.trigger -> rest.input; rest.output -> late.body; ask.approved -> out.value""",
+    )
+    run = machines.start(made)
+    assert gate.arrived.wait(20)
+    wait_for(lambda: machines.open_tasks(run), "asked")
+    wait_for(lambda: machines.store.get(run.id).working == {"segment 1"}, "the question is asked")
+    assert state_of(machines, run) == ("running", None)
+    gate.open.set()
+    comes_to(machines, run, "paused", "human_input")
+    answer(machines, run, owner.user.id, "ask")
+    assert machines.until(run).status == "completed"
+
+
 def test_both_branches_parked(machines: Machines, remote: Service, owner):
     gate = remote.hold("/late")
     run = machines.start(branches(remote.base))
