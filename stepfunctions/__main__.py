@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
-from stepfunctions.console.command import main
+from stepfunctions.console.command import INTERRUPTED, main
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    code = main(sys.argv[1:])
+    if code == INTERRUPTED:
+        sys.stdout.flush()
+        os._exit(code)  # at once: a thread that waits for the network would be waited for
+    sys.exit(code)
