@@ -21,6 +21,7 @@ class Settings:
     tenant_role_arn: str = ""  # the one role for tenant-scoped data access, assumed with the session tag TenantID
     states_role_arn: str = ""  # the role every state machine runs under
     machine_prefix: str = ""  # state machines are named <prefix><hash of the definition>
+    express: str = ""  # `off`: every run begins as a Standard execution
     runner_arn: str = ""
     tasks_arn: str = ""
     dispatcher_arn: str = ""

@@ -1,7 +1,8 @@
 """What the state machine's functions do with an event: mint the tenant, load the plan, let the engine work.
 
-The event of a segment is `{run, segment}`, of a question `{run, question, token}`, of a parking state
-`{run, park, token}`; `run` is what `start` gave the execution: `{tenant, execution, plan, timeouts}`.
+The event of a segment is `{run, segment}`, of a container's turn `{run, turn}`, of a question `{run, question, token}`,
+of a parking state `{run, park, token}`; `run` is what `start` gave the execution: `{tenant, execution, attempt, plan,
+timeouts}`, with the passes that the state is in: `at`, such as `3/0`.
 """
 
 from __future__ import annotations
@@ -9,20 +10,24 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from shared.aws import states
 from shared.expressions import jsonata
-from shared.nodes.base import Asked
+from shared.nodes.base import Asked, Ended, Wanted
+from shared.runs.model import NodeRecord
 from shared.runs.store import RunStore
 from shared.settings import settings
 from shared.store.table import TenantTable
 from shared.tenancy import Tenant, from_envelope
 from stepfunctions import plans
 from stepfunctions.engine.segment import Engine
-from stepfunctions.engine.waits import TaskDesk
 from stepfunctions.engine.world import NodeWorld
 from stepfunctions.start import payload_objects
+
+if TYPE_CHECKING:
+    from shared.tasks.service import Desk
+    from stepfunctions.children import Children
 
 T = TypeVar("T")
 
@@ -48,10 +53,17 @@ def close() -> None:
 
 
 def segment_call(event: Mapping[str, Any], *, owner: str, remaining: Callable[[], float]) -> dict[str, Any]:
-    """Run a segment; gives `{until: […]}`. Raises what `stepfunctions.engine.errors` lists."""
+    """Run a segment or a turn; gives `{until: […]}`, and for a turn `turn`. Raises what the engine's errors list."""
     tenant, run = from_envelope(event["run"]), event["run"]
-    engine = _engine(tenant, run["execution"], owner, remaining)
-    return _run(engine.segment(plans.load(tenant, run["plan"]), run["execution"], event["segment"]))
+    engine, plan = _engine(tenant, run, owner, remaining), plans.load(tenant, run["plan"])
+    if "turn" in event:
+        broken = bool(run.get("broken"))
+        return _run(engine.turn(plan, run["execution"], event["turn"], _at(run), broken=broken))
+    return _run(engine.segment(plan, run["execution"], event["segment"], _at(run)))
+
+
+def _at(run: Mapping[str, Any]) -> tuple[int, ...]:
+    return tuple(int(number) for number in run["at"].split("/")) if run.get("at") else ()
 
 
 def token_call(event: Mapping[str, Any], *, owner: str, remaining: Callable[[], float]) -> None:
@@ -60,27 +72,28 @@ def token_call(event: Mapping[str, Any], *, owner: str, remaining: Callable[[], 
     if "park" in event:
         from stepfunctions.control import park
 
-        park(tenant, run["execution"], event["park"], token)
+        state = f"{event['park']} {run['at']}" if run.get("at") else event["park"]
+        park(tenant, run["execution"], state, token)
         return
-    engine = _engine(tenant, run["execution"], owner, remaining)
-    plan = plans.load(tenant, run["plan"])
-    if not _run(engine.question(plan, run["execution"], event["question"], token)):
+    engine, plan = _engine(tenant, run, owner, remaining), plans.load(tenant, run["plan"])
+    if not _run(engine.question(plan, run["execution"], event["question"], token, _at(run))):
         states.send_success(token)
 
 
-def _engine(tenant: Tenant, execution_id: str, owner: str, remaining: Callable[[], float]) -> Engine:
+def _engine(tenant: Tenant, run: Mapping[str, Any], owner: str, remaining: Callable[[], float]) -> Engine:
     return Engine(
         runs=RunStore(TenantTable(tenant)),
-        desk=_Inbox(tenant, execution_id),
+        desk=_Waiting(tenant, run["execution"]),
         objects=payload_objects(tenant),
         new_world=_world,
         remaining=remaining,
         owner=owner,
+        attempt=run.get("attempt"),
     )
 
 
-class _Inbox:
-    """A run's view of the inbox, imported when somebody is asked: most segments ask nobody, and start sooner so."""
+class _Waiting:
+    """A run's view of what its waits need, imported when it waits: most segments do not, and start sooner so."""
 
     def __init__(self, tenant: Tenant, execution_id: str) -> None:
         self._tenant = tenant
@@ -92,10 +105,21 @@ class _Inbox:
     def settle(self, task_id: str) -> Mapping[str, Any] | None:
         return self._desk().settle(task_id)
 
-    def _desk(self) -> TaskDesk:
+    def begin(self, record: NodeRecord, wanted: Wanted, token: str) -> bool:
+        return self._children().begin(record, wanted, token)
+
+    def ended(self, child_id: str) -> Ended | None:
+        return self._children().ended(child_id)
+
+    def _desk(self) -> Desk:
         from shared.tasks.service import TaskService
 
         return TaskService(self._tenant).desk(self._execution)
+
+    def _children(self) -> Children:
+        from stepfunctions.children import Children
+
+        return Children(self._tenant, self._execution)
 
 
 def _world() -> NodeWorld:

@@ -1,22 +1,27 @@
-"""What people do to runs: pause, resume, cancel, retry. Each may be done twice, and at any moment."""
+"""What people do to runs: pause, resume, cancel, retry. Each may be done twice, and at any moment.
+
+Replay, which starts a run of its own, is in `stepfunctions.replay`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from shared.aws import kms, states
 from shared.errors import Conflict, Unavailable
-from shared.runs.model import NodeRecord, Run
+from shared.runs.model import Run
 from shared.runs.store import RunStore
-from shared.store.keys import journal_prefix
 from shared.store.table import TenantTable
 from shared.tasks.service import TaskService
 from shared.tenancy import Tenant
 from stepfunctions import plans
-from stepfunctions.engine.journal import records_of
-from stepfunctions.plan import Plan
+from stepfunctions.ending import stop
+from stepfunctions.recorded import read
 from stepfunctions.start import launch
+
+if TYPE_CHECKING:
+    from stepfunctions.release import WhichVersion
 
 
 def _runs(tenant: Tenant) -> RunStore:
@@ -63,62 +68,47 @@ def park(tenant: Tenant, execution_id: str, state: str, token: str) -> None:
 
 
 def cancel(tenant: Tenant, execution_id: str) -> Run:
-    """End a run now. Raises NotFound; Conflict when it has ended."""
+    """End a run now, and the runs that it has started and waits for. Raises NotFound; Conflict when it has ended."""
     runs = _runs(tenant)
     run = runs.close(execution_id, "cancelled")
     found = run or runs.get(execution_id)
     if found.status == "cancelled":  # also where it was already: an earlier cancel may not have come this far
-        states.stop_execution(found.machine, found.execution_name)
-        TaskService(tenant).withdraw(execution_id)
+        stop(tenant, found)
     if run is None:
         raise Conflict(f"execution {execution_id} is {found.status}", code="run_ended")
     return run
 
 
-def retry(tenant: Tenant, execution_id: str) -> Run:
+def retry(tenant: Tenant, execution_id: str, version: WhichVersion = None) -> Run:
     """Go on with a failed or cancelled run where it stopped, keeping everything recorded.
 
-    Raises NotFound; Conflict when it is not failed or cancelled, or somebody else retries it.
+    With a version: under that one, if what is recorded fits it. Raises NotFound; Conflict when the run is not failed
+    or cancelled, somebody else retries it, or the version does not fit, with one problem for each node; Invalid for a
+    draft with problems.
     """
     runs = _runs(tenant)
     run = runs.get(execution_id)
     if run.status not in ("failed", "cancelled"):
         raise Conflict(f"execution {execution_id} is {run.status}; only a failed run can be retried", code="not_failed")
     plan = plans.load(tenant, run.plan)
-    items = [i for i in runs.journal(execution_id, journal_prefix("")[:2]) if "pack" not in i]
-    records = {(r.scope, r.node): r for i in items for r in records_of(i)}
-    answerable = TaskService(tenant).answerable(execution_id)
-    for item in items:
-        (record,) = records_of(item)
-        if _starts_anew(plan, records, record, answerable):
-            runs.reset_node(execution_id, record, item)
+    recorded = read(runs, execution_id, plan, TaskService(tenant).answerable(execution_id))
+    onto = run
+    if version is not None:
+        from stepfunctions import newer  # most retries do without what compiles drafts
+
+        onto, to = newer.version_for(tenant, run, version)
+        if onto.plan != run.plan:
+            newer.move(runs, run, onto, recorded, to)
+            plan = to
+    if onto.plan == run.plan:
+        for record, item in recorded.own.values():
+            if recorded.starts_anew(record):
+                runs.reset_node(execution_id, record, item)
     for state, sealed in runs.parked(execution_id):
         runs.unpark(execution_id, state, sealed)  # nobody waits with these any more
-    again = runs.reopen(run)
+    again = runs.reopen(onto)
     if again is None:
         raise Conflict(f"execution {execution_id} is being retried already", code="not_failed")
     with suppress(Unavailable):  # the run is open again: the sweeper launches what could not be launched now
         launch(tenant, again, tuple(q.timeout_seconds for q in plan.questions))
     return again
-
-
-def _starts_anew(
-    plan: Plan, records: Mapping[tuple[str, str], NodeRecord], record: NodeRecord, answerable: frozenset[str]
-) -> bool:
-    """Whether a retry takes this record back: a failure that ended its scope, a question that nobody can answer.
-
-    What was in flight keeps its lease — its call may still be running, and if not, the lease runs out. A failure that
-    the loop around it put up with, or that lies in a loop which is over, is part of what is kept.
-    """
-    if record.status == "paused":
-        return record.task is not None and record.task not in answerable
-    if record.handled or record.status != "failed":
-        return False
-    if not record.scope:
-        return True
-    outer, loop = record.scope.rsplit("/", 1)[0].rpartition("/")[::2]
-    around = records.get((outer, loop))
-    if around is None or plan.nodes[loop].config.get("on_item_error", "fail") != "fail":
-        return False
-    over = around.status in ("completed", "skipped", "failed")
-    return not over or _starts_anew(plan, records, around, answerable)

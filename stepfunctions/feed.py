@@ -140,7 +140,7 @@ def _nodes(old: Item | None, new: Item) -> _Told:
     if "pack" not in new and new["status"] == before:  # a lease renewed
         return
     for record in records_of(new):
-        if not _within(record.scope):
+        if record.origin is not None or not _within(record.scope):  # or it was not this run that did it
             continue
         facts: dict[str, Any] = {
             "node_id": record.node,
@@ -183,10 +183,17 @@ def _task(old: Item | None, new: Item) -> _Told:
     yield f"task_{'created' if status == 'open' else status}", new.get("completed_at"), facts
 
 
-@lru_cache(2_000)
 def _workflow_of(tenant: Tenant, execution_id: str) -> str | None:
-    """The workflow of a run, which never changes; None when the run was deleted: nothing is written beside it then."""
+    """The workflow of a run; None when the run was deleted — nothing is written beside it then — or is yet to come:
+    the journal of a run that begins with results is written before the run.
+    """
     try:
-        return RunStore(TenantTable(tenant)).get(execution_id).workflow_id
+        return _workflow_of_known(tenant, execution_id)
     except NotFound:
         return None
+
+
+@lru_cache(2_000)
+def _workflow_of_known(tenant: Tenant, execution_id: str) -> str:
+    """The workflow of a run that is there, which never changes. Raises NotFound."""
+    return RunStore(TenantTable(tenant)).get(execution_id).workflow_id

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from shared.clock import iso, now_ms
 from shared.errors import Conflict, NotFound
 from shared.ids import digest, new_id
-from shared.runs.model import Run
+from shared.runs.model import NodeRecord, Run
 from shared.store.table import Attr, ConditionFailed, TenantTable
 from shared.tenancy import Principal, Tenant
 from shared.triggers.store import TriggerStore
@@ -36,11 +36,13 @@ def fire(
     triggered_by: Mapping[str, Any],
     *,
     occasion: str | None = None,
+    wait_seconds: float = 0,
+    given: Sequence[NodeRecord] = (),
 ) -> Run:
     """Start a run at a trigger node (None: the workflow has none).
 
     For each `occasion` (a digest of what tells it apart) one run, within 24 hours: whoever repeats it gets its run, and
-    starts it if the first caller died before it could. Raises what `start` raises.
+    starts it if the first caller died before it could. `wait_seconds`, `given` and what this raises: see `start`.
     """
     return start(
         tenant,
@@ -48,12 +50,14 @@ def fire(
         trigger_node=node_id,
         trigger_data=data,
         triggered_by=triggered_by,
-        execution_id=None if occasion is None else _execution_of(tenant, occasion),
+        execution_id=None if occasion is None else id_for(tenant, occasion),
+        wait_seconds=wait_seconds,
+        given=given,
     )
 
 
-def _execution_of(tenant: Tenant, occasion: str) -> str:
-    """The execution id that belongs to an occasion: the first caller's."""
+def id_for(tenant: Tenant, occasion: str) -> str:
+    """The execution id that belongs to an occasion (a digest of what tells it apart): the first caller's."""
     table, now_s = TenantTable(tenant), now_ms() // 1000
     made = new_id("ex")
     free = Attr("PK").not_exists() | Attr("ttl").lte(now_s)

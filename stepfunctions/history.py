@@ -14,7 +14,7 @@ from typing import Any, Final, TypeAlias
 from shared.clock import iso
 from shared.errors import BadRequest, Conflict, NotFound
 from shared.ids import digest
-from shared.runs.model import NodeRecord, NodeStatus, Run, Stored
+from shared.runs.model import NodeRecord, NodeStatus, Origin, Run, Stored
 from shared.runs.store import RunStore
 from shared.store import pages
 from shared.store.keys import journal_prefix
@@ -55,6 +55,7 @@ def _summary(run: Run) -> Json:
         "status": run.status,
         "pause_reason": run.pause_reason,
         "triggered_by": dict(run.triggered_by),
+        "parent": _parent(run),
         "trigger_node": run.trigger_node,
         "created_at": iso(run.created_at),
         **_times(run.started_at, run.completed_at),
@@ -171,7 +172,11 @@ class _History:
         # Of packs, a later one is right: pure nodes are computed again.
         for item in runs.journal(execution_id, _EVERYTHING):
             for record in records_of(item):
-                (packed if "pack" in item else own)[record.node, record.scope] = record
+                known = packed if "pack" in item else own
+                if record.status != "pending" or known is own:
+                    known[record.node, record.scope] = record
+                else:  # a call gave up a pure container in the middle; a branch beside it may have finished it
+                    known.setdefault((record.node, record.scope), record)
         self.records = packed | own
         self._lists: dict[tuple[str, str], list[Any]] = {}
 
@@ -202,7 +207,9 @@ class _History:
             "usage": record.usage,
             "logs": record.logs,
             "task_id": record.task,
+            "child_execution_id": record.child,
             "until": None if record.until is None else iso(record.until),
+            "origin": record.origin,
         }
 
     def summary(self, node: BoundNode) -> Json:
@@ -223,7 +230,9 @@ class _History:
             "usage": _summed(r.usage for r in found),
             "logs": [],
             "task_id": None,
+            "child_execution_id": None,
             "until": None,
+            "origin": next((r.origin for r in found if r.origin is not None), self._given(node)),
             "iterations": {"total": len(found), **counts},
         }
 
@@ -232,10 +241,18 @@ class _History:
         outer: NodeStatus = self.summary(container)["status"] if container.scope else self.status(container, "")
         if outer not in (*_SETTLED, "cancelled"):
             return "running" if counts else "pending"
+        if not counts and self._given(node) is not None:
+            return outer
         for status in _WEIGHTIEST:
             if counts.get(status):
                 return status
         return "cancelled" if outer == "cancelled" else "skipped"
+
+    def _given(self, node: BoundNode) -> Origin | None:
+        """Where the outputs of the container around a node come from, if this run has not run it."""
+        outermost = self.plan.around(node.scope)[0]
+        record = self.records.get((outermost, ""))
+        return record.origin if record is not None else None
 
     def inputs(self, node: BoundNode, scope: str) -> Ports:
         """What the node was given there, by port: delivered by connections, or typed in."""
@@ -269,6 +286,14 @@ class _History:
                 items = None
             self._lists[container, scope] = items if isinstance(items, list) else []
         return self._lists[container, scope]
+
+
+def _parent(run: Run) -> Json | None:
+    """Whose node waits for this run."""
+    if run.parent is None:
+        return None
+    place = _place(run.parent["scope"])
+    return {"execution_id": run.parent["execution_id"], "node_id": run.parent["node_id"], "iteration": place}
 
 
 def _times(started: int | None, completed: int | None) -> Json:

@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Final, Literal
 
-FORMAT: Final = 1
-_PARTS: Final = ("format", "nodes", "edges", "segments", "questions")
+FORMAT: Final = 2
+_PARTS: Final = ("format", "nodes", "edges", "segments", "questions", "turns")
 
 Kind = Literal["trigger", "pure", "effect", "timer", "question", "container"]
 
@@ -25,13 +25,15 @@ class BoundNode:
     """A node with everything that its type and its config say, so that the runner looks nothing up.
 
     `names` are the references of its expressions; `waits_for` the nodes of its scope that it depends on;
-    `pure`: may be computed again at any time (a container is pure when its whole body is).
+    `pure`: may be computed again at any time (a container is pure when its whole body is). `opened`: a container whose
+    passes the state machine runs, since something in them rests.
     """
 
     id: str
     type: str
     kind: Kind
     pure: bool
+    opened: bool
     scope: str
     config: Mapping[str, Any]
     inputs: Mapping[str, Any]
@@ -46,6 +48,11 @@ class BoundNode:
     on_error: Literal["fail", "continue", "branch"]
     idempotent: bool
     disabled: bool
+
+    @property
+    def breaks(self) -> bool:
+        """Whether the state machine has states of its own for the node."""
+        return self.opened or self.kind in ("timer", "question")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +69,15 @@ class Edge:
 class Segment:
     """The nodes that one Task state runs in one call.
 
-    `arms`: timers whose moment this call computes for the Wait states behind it. `closes`: nothing comes after it,
-    so the call ends the run.
+    `arms`: timers whose moment this call computes for the Wait states behind it. `closes`: nothing of the scope comes
+    after it, so the call ends the run, or the pass of the container that `scope` names.
     """
 
     id: int
     nodes: tuple[str, ...]
     arms: tuple[str, ...] = ()
     closes: bool = False
+    scope: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +87,22 @@ class Asking:
     node: str
     nodes: tuple[str, ...]
     timeout_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Turning:
+    """An opened container, with the pure nodes that its deciding call computes first.
+
+    `lead`: the segment of a pass that the same call runs, if any. `lanes`: passes at once. `apart`: in executions of
+    their own; `lots`: one such execution, and one call, has many passes.
+    """
+
+    node: str
+    nodes: tuple[str, ...]
+    lead: int | None
+    lanes: int
+    apart: bool
+    lots: bool
 
 
 @dataclass(frozen=True)
@@ -93,6 +117,7 @@ class Plan:
     variables: Mapping[str, Any]
     segments: tuple[Segment, ...]
     questions: tuple[Asking, ...]  # by their position in the skeleton
+    turns: tuple[Turning, ...]  # likewise
     timeout_seconds: int
     granularity: Literal["segment", "node"]
     skeleton: Mapping[str, Any]
@@ -112,6 +137,24 @@ class Plan:
         for n in self.nodes.values():
             found.setdefault(n.scope, []).append(n.id)
         return {s: tuple(ids) for s, ids in found.items()}
+
+    @cached_property
+    def opened(self) -> frozenset[str]:
+        """The opened containers."""
+        return frozenset(n.id for n in self.nodes.values() if n.opened)
+
+    @cached_property
+    def in_lots(self) -> frozenset[str]:
+        """The opened containers that one call works through in lots."""
+        return frozenset(t.node for t in self.turns if t.lots)
+
+    def around(self, scope: str) -> tuple[str, ...]:
+        """The containers that a scope lies in, the outermost first; none for the workflow."""
+        found: list[str] = []
+        while scope:
+            found.append(scope)
+            scope = self.nodes[scope].scope
+        return tuple(reversed(found))
 
     @cached_property
     def machine(self) -> str:
@@ -135,6 +178,7 @@ class Plan:
             "variables": dict(self.variables),
             "segments": [asdict(s) for s in self.segments],
             "questions": [asdict(q) for q in self.questions],
+            "turns": [asdict(t) for t in self.turns],
             "timeout_seconds": self.timeout_seconds,
             "granularity": self.granularity,
             "skeleton": dict(self.skeleton),
@@ -150,9 +194,10 @@ class Plan:
             nodes={n["id"]: _bound(n) for n in data["nodes"]},
             edges=tuple(Edge(*e) for e in data["edges"]),
             segments=tuple(
-                Segment(s["id"], tuple(s["nodes"]), tuple(s["arms"]), s["closes"]) for s in data["segments"]
+                Segment(s["id"], tuple(s["nodes"]), tuple(s["arms"]), s["closes"], s["scope"]) for s in data["segments"]
             ),
             questions=tuple(Asking(q["node"], tuple(q["nodes"]), q["timeout_seconds"]) for q in data["questions"]),
+            turns=tuple(Turning(**{**t, "nodes": tuple(t["nodes"])}) for t in data["turns"]),
             **rest,
         )
 

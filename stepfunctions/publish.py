@@ -1,6 +1,9 @@
-"""Publishing: a document becomes a plan in S3 and, if its shape is new, a state machine."""
+"""Publishing: a document becomes a plan in S3 and, if its shape is new, a state machine or two."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 from shared.aws import states
 from shared.errors import Invalid, Problem
@@ -10,8 +13,8 @@ from shared.tenancy import Tenant
 from shared.workflows.model import Document
 from stepfunctions import plans
 from stepfunctions.compiler.compile import compile_document
-from stepfunctions.plan import Plan
 from stepfunctions.published import Published
+from stepfunctions.tier import express_machine
 
 
 def publish(tenant: Tenant, document: Document, version: int) -> Published:
@@ -27,7 +30,10 @@ def publish(tenant: Tenant, document: Document, version: int) -> Published:
         )
     plan = compiled.plan
     plans.store(tenant, plan)
-    _ensure(plan.machine, plan)
+    _ensure(plan.machine, plan.skeleton)
+    first = express_machine(plan)
+    if first is not None:
+        _ensure(*first, express=True)
     return Published(
         workflow_id=plan.workflow_id,
         version=version,
@@ -37,14 +43,15 @@ def publish(tenant: Tenant, document: Document, version: int) -> Published:
         timeout_seconds=plan.timeout_seconds,
         triggers=tuple((n.id, n.type) for n in document.nodes if isinstance(find(n.type), Trigger)),
         webhooks={n.id: dict(n.config) for n in document.nodes if n.type == "http_webhook" and not n.disabled},
+        express=None if first is None else first[0],
     )
 
 
 _known: set[str] = set()  # machines that this process has made or seen: they are never removed
 
 
-def _ensure(machine: str, plan: Plan) -> None:
+def _ensure(machine: str, skeleton: Mapping[str, Any], *, express: bool = False) -> None:
     """Make the machine; one that this process has made or seen is not asked for again."""
     if machine not in _known:
-        states.ensure_machine(machine, plan.skeleton)
+        states.ensure_machine(machine, skeleton, express=express)
         _known.add(machine)

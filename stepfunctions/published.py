@@ -11,7 +11,8 @@ from typing import Any
 class Published:
     """`plan` and `machine` are hashes, `timeouts` the seconds of the questions by position.
 
-    `triggers` are `(node id, type)` in document order.
+    `triggers` are `(node id, type)` in document order; `express` is the machine with which runs begin, if that is
+    another (see `stepfunctions.tier`).
     """
 
     workflow_id: str
@@ -22,6 +23,7 @@ class Published:
     timeout_seconds: int
     triggers: tuple[tuple[str, str], ...]
     webhooks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    express: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON."""

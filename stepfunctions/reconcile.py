@@ -18,11 +18,12 @@ from shared.errors import NotFound
 from shared.log import logger
 from shared.runs.model import Run
 from shared.runs.store import RunStore
-from shared.store.keys import execution_of, sweep_shards
+from shared.store.keys import CHILD, execution_of, sweep_shards
 from shared.store.table import Directory, TenantTable
 from shared.tasks.service import TaskService
 from shared.tenancy import Tenant, from_envelope, from_record_key
 from stepfunctions import plans
+from stepfunctions.ending import look_at_child, wind_up
 from stepfunctions.engine.boundary import described
 from stepfunctions.start import launch
 
@@ -48,12 +49,15 @@ def ended(detail: Mapping[str, Any]) -> str:
     except NotFound:
         return "no_run"
     if attempt != str(run.attempt):
-        return "other_attempt"
+        # Its last call has handed the run over. It could not start the next execution itself: the runner, which does
+        # what tenants ask for, may call nothing of Step Functions.
+        handed_over = detail.get("error") == "Continued" and attempt == str(run.attempt - 1) and not run.ended
+        return _launch_again(tenant, run) if handed_over else "other_attempt"
     return _conclude(tenant, run, status, detail.get("error"))
 
 
 def _conclude(tenant: Tenant, run: Run, status: str, error: Any = None) -> str:
-    """The execution of the run's current attempt has ended with this status: so has the run, and its tasks are over."""
+    """The execution of the run's current attempt has ended with this status: so has the run, and what belongs to it."""
     done = "closed_already"
     if status not in _ENDS:
         return "goes_on"
@@ -63,7 +67,7 @@ def _conclude(tenant: Tenant, run: Run, status: str, error: Any = None) -> str:
         failure = None if closed != "failed" else _failure("Timeout" if status == "TIMED_OUT" else "Internal", told)
         won = RunStore(TenantTable(tenant)).close(run.id, closed, error=failure)
         done = closed if won is not None else "closed_already"
-    TaskService(tenant).withdraw(run.id)
+    wind_up(tenant, run)
     return done
 
 
@@ -93,14 +97,16 @@ def sweep(remaining: Callable[[], float]) -> dict[str, int]:
 
 def _look_at(entry: Mapping[str, Any]) -> str:
     tenant = from_record_key(entry["PK"])
-    execution_id = execution_of(entry["PK"]) if entry["SK"] == "META" else None
+    execution_id = execution_of(entry["PK"])
     if tenant is None or (execution_id is None and not entry["PK"].endswith("#TASKS")):
         return "unknown"
     try:
-        if execution_id is not None:
+        if execution_id is None:
+            TaskService(tenant).tidy(entry["SK"])
+            return "task"
+        if entry["SK"] == "META":
             return _look_at_run(tenant, execution_id)
-        TaskService(tenant).tidy(entry["SK"])
-        return "task"
+        return look_at_child(tenant, execution_id, entry["SK"].removeprefix(CHILD))
     except Exception as error:
         # Whatever it is, it must not stand in the way of what else is due: it is looked at again, later.
         logger("run-events").error("not_swept", tenant_id=tenant.id, thing=entry["SK"], **described(error))
@@ -108,13 +114,15 @@ def _look_at(entry: Mapping[str, Any]) -> str:
         return "trouble"
 
 
-def _postpone(tenant: Tenant, execution_id: str | None, task_id: str) -> None:
-    again = now_ms() + _AFTER_TROUBLE
+def _postpone(tenant: Tenant, execution_id: str | None, sk: str) -> None:
+    again, runs = now_ms() + _AFTER_TROUBLE, RunStore(TenantTable(tenant))
     try:
-        if execution_id is not None:
-            RunStore(TenantTable(tenant)).look_again(execution_id, again)
+        if execution_id is None:
+            TaskService(tenant).look_again(sk, again)
+        elif sk == "META":
+            runs.look_again(execution_id, again)
         else:
-            TaskService(tenant).look_again(task_id, again)
+            runs.look_at_child(execution_id, sk.removeprefix(CHILD), again)
     except Exception as error:
         logger("run-events").error("not_postponed", tenant_id=tenant.id, **described(error))
 
@@ -131,7 +139,8 @@ def _look_at_run(tenant: Tenant, execution_id: str) -> str:
     if found is not None and found["status"] in _ENDS:
         return _conclude(tenant, run, found["status"], found.get("error"))
     late = now_ms() - run.deadline
-    if late > _GRACE_MS:
+    # Without a Standard execution there is nothing to wait for: an Express one is over by now, or there was none.
+    if late > (_GRACE_MS if found is not None else 0):
         done = _conclude(tenant, run, "TIMED_OUT")
         states.stop_execution(run.machine, run.execution_name)  # second, or the run would be taken for cancelled
         return done
@@ -145,7 +154,7 @@ def _look_at_run(tenant: Tenant, execution_id: str) -> str:
 
 
 def _launch_again(tenant: Tenant, run: Run) -> str:
-    """The call that wrote the run's record did not come to start its execution."""
+    """Start the execution of a run's current attempt, which whoever wrote it down has not."""
     try:
         plan = plans.load(tenant, run.plan)
     except LookupError:

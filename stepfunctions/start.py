@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -11,12 +11,13 @@ from shared.aws.s3 import TenantObjects
 from shared.clock import now_ms
 from shared.errors import Invalid, Problem, Unavailable
 from shared.ids import new_id
-from shared.runs.model import Run
+from shared.runs.model import NodeRecord, Run
 from shared.runs.store import RunStore
 from shared.settings import settings
 from shared.store.table import TenantTable
 from shared.tenancy import Tenant
 from stepfunctions.engine.payloads import NotJson, Value, ValueTooLarge
+from stepfunctions.prefill import create
 from stepfunctions.published import Published
 
 NOBODY: Final[Mapping[str, Any]] = {"kind": "system", "id": None, "user": None}
@@ -35,10 +36,18 @@ def start(
     trigger_data: Any,
     triggered_by: Mapping[str, Any],
     execution_id: str | None = None,
+    parent: Mapping[str, Any] | None = None,
+    depth: int = 0,
+    wait_seconds: float = 0,
+    given: Sequence[NodeRecord] = (),
 ) -> Run:
     """Start a run; with an `execution_id` that is there already, give that run and start nothing twice.
 
-    `triggered_by` is `{kind, id, user}`. Raises Invalid for an unknown trigger node or data that is not JSON.
+    Where its tier is Express, this waits until its execution is over, or until `wait_seconds` are. What is `given` is
+    recorded before the run is there: nodes that are not run, with their outputs.
+
+    `triggered_by` is `{kind, id, user}`; `parent` and `depth` are a child's, see `shared.runs.model.Run`. Raises
+    Invalid for an unknown trigger node or data that is not JSON.
     """
     runs = RunStore(TenantTable(tenant))
     now = now_ms()
@@ -54,20 +63,46 @@ def start(
         triggered_by=triggered_by,
         created_at=now,
         deadline=now + published.timeout_seconds * 1000,
+        parent=parent,
+        depth=depth,
     )
-    if not runs.create(run):
+    if not create(runs, run, given):
         run = runs.get(run.id)
         if run.ended:
             return run
     with suppress(Unavailable):  # the run is written down: the sweeper launches what could not be launched now
-        launch(tenant, run, published.timeouts)
+        if not _express(tenant, run, published, wait_seconds):
+            launch(tenant, run, published.timeouts)
     return run
+
+
+def _express(tenant: Tenant, run: Run, published: Published, wait_seconds: float) -> bool:
+    """Begin a run's first attempt as an Express execution. False if it is to be a Standard one."""
+    # Who waits for a child is told by the event of its execution's end, and an Express execution sends none.
+    fits = (run.plan, run.attempt) == (published.plan, 0) and run.parent is None
+    if published.express is None or not fits or settings().express == "off":
+        return False
+    if run.status == "pending":  # else its execution has begun; starting it again would not give that one
+        with suppress(Unavailable):
+            envelope = _envelope(tenant, run, published.timeouts)
+            states.run_express(published.express, run.execution_name, envelope, wait_seconds)
+            return True
+    return run.status != "pending"
 
 
 def launch(tenant: Tenant, run: Run, timeouts: tuple[int, ...]) -> None:
     """Start the state machine execution of a run's current attempt. Doing it twice does it once. Raises Unavailable."""
-    envelope = {"tenant": tenant.id, "execution": run.id, "plan": run.plan, "timeouts": list(timeouts)}
-    states.start_execution(run.machine, run.execution_name, envelope)
+    states.start_execution(run.machine, run.execution_name, _envelope(tenant, run, timeouts))
+
+
+def _envelope(tenant: Tenant, run: Run, timeouts: tuple[int, ...]) -> dict[str, Any]:
+    return {
+        "tenant": tenant.id,
+        "execution": run.id,
+        "attempt": run.attempt,
+        "plan": run.plan,
+        "timeouts": list(timeouts),
+    }
 
 
 def trigger_of(published: Published, wanted: str | None) -> str | None:

@@ -114,6 +114,8 @@ def _receive(request: Incoming, resolve: Resolve, remaining_ms: int, seen: dict[
     if proof.preset == "slack" and isinstance(parsed, dict) and parsed.get("type") == "url_verification":
         return outgoing.reply(200, {"challenge": parsed.get("challenge")})
     delivery = proof.delivery_id(request.headers, parsed)
+    answers = config.get("response_mode", "accepted") == "last"
+    until = now + min(_LONGEST_WAIT_MS, remaining_ms - _TO_ANSWER_MS)
     run = fire.fire(
         tenant,
         target.version(),
@@ -127,10 +129,10 @@ def _receive(request: Incoming, resolve: Resolve, remaining_ms: int, seen: dict[
         },
         {"kind": "webhook", "id": webhook.id, "user": None},
         occasion=delivery and digest("webhook", webhook.id, "draft" if request.draft else "live", delivery),
+        wait_seconds=(until - now_ms()) / 1000 if answers else 0,
     )
     seen["execution_id"] = run.id
-    if config.get("response_mode", "accepted") == "last":
-        until = now + min(_LONGEST_WAIT_MS, remaining_ms - _TO_ANSWER_MS)
+    if answers:
         return _outcome(tenant, _settled(tenant, run.id, until), seen["request_id"])
     return outgoing.reply(202, {"execution_id": run.id})
 

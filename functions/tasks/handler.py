@@ -1,4 +1,4 @@
-"""The function that keeps task tokens: of questions that somebody has to answer, and of paused runs."""
+"""The function that keeps task tokens: of questions, of nodes that wait for another run, and of paused runs."""
 
 from __future__ import annotations
 

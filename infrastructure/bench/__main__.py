@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from infrastructure.bench import crud, imports, runs, transitions
+from infrastructure.bench import compiler, crud, engine, imports, runs, transitions
 from infrastructure.bench.bare.deploy import deploy
 from infrastructure.bench.figures import Figure, table, write
 from infrastructure.bench.sides import BenchFailed, Sides
@@ -27,6 +27,8 @@ _OUTPUT: Final = ROOT / ".local" / "bench.json"
 _IMPORTS: Final = {False: (15, 80.0), True: (2, 10.0)}
 _CRUD: Final = {False: (100, 30.0), True: (5, 5.0)}
 _RUNS: Final = {False: (15, 60.0), True: (2, 10.0)}
+_COMPILER: Final = {False: (5, 200), True: (1, 5)}  # rounds, random graphs
+_ENGINE: Final = {False: (5, 900, 10_000), True: (1, 100, 1_000)}  # rounds, nodes, items
 
 
 def main() -> int:
@@ -39,7 +41,10 @@ def main() -> int:
     began = time.monotonic()
     try:
         _say("imports …")
-        figures = [*imports.measure(*_IMPORTS[given.quick]), *transitions.measure()]
+        figures = imports.measure(*_IMPORTS[given.quick])
+        _say("compiler and engine …")
+        figures += [*transitions.measure(), *compiler.measure(*_COMPILER[given.quick])]
+        figures += engine.measure(*_ENGINE[given.quick])
         figures += _on_local_aws(given.state, quick=given.quick)
     except (BenchFailed, LocalError) as error:
         print(f"FAILED: {error}", file=sys.stderr)

@@ -120,6 +120,7 @@ def _deploy() -> dict[str, str]:
         "SW_SCHEDULE_DEAD_LETTERS_ARN": f"arn:aws:sqs:{REGION}:{ACCOUNT}:sw-test-schedules",
         "SW_STATES_ROLE_ARN": f"{role}states",
         "SW_MACHINE_PREFIX": "sw-test-",
+        "SW_EXPRESS": "off",  # moto knows one kind of execution; who tests the other turns it on
         "SW_RUNNER_ARN": f"{function}runner",
         "SW_TASKS_ARN": f"{function}tasks",
         "SW_DISPATCHER_ARN": f"{function}dispatcher",

@@ -1,7 +1,9 @@
 """Skeletons on moto's interpreter — the one validated against AWS — with the real functions, in this process.
 
-Two things that moto leaves out are put in: it has no JSONata engine (jsonata-python is one), and it calls functions
-over Docker (here the handlers are called as they are).
+What moto leaves out is put in: it has no JSONata engine (jsonata-python is one), it calls functions over Docker (here
+the handlers are called as they are), a state of its can start no execution (by a slip in a name), and it runs an
+Express machine as a Standard one. StartSyncExecution, and that the name of an Express execution stops no second one,
+are this module's: the local AWS and AWS itself have their own.
 """
 
 from __future__ import annotations
@@ -17,8 +19,14 @@ from unittest.mock import patch
 
 import jsonata
 from moto.core.config import default_user_config
+from moto.core.responses import ActionResult
+from moto.stepfunctions.models import StateMachine
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_sfn import (
+    StateTaskServiceSfn,
+)
 from moto.stepfunctions.parser.asl.jsonata import jsonata as moto_jsonata
+from moto.stepfunctions.responses import StepFunctionResponse
 
 from stepfunctions import calls
 
@@ -77,6 +85,34 @@ def _evaluate(expression: str) -> Any:
         raise moto_jsonata.JSONataException("UNKNOWN", str(error)) from error
 
 
+def _start_sync_execution(response: StepFunctionResponse) -> ActionResult:
+    """Start an Express execution and answer when it is over."""
+    given = [response._get_param(name) for name in ("stateMachineArn", "name", "input")]
+    execution = response.stepfunction_backend.start_execution(*given)
+    while execution.status == "RUNNING":
+        time.sleep(0.005)
+    status = execution.status if execution.status in ("SUCCEEDED", "TIMED_OUT") else "FAILED"
+    dates = {"startDate": execution.start_date, "stopDate": execution.stop_date}
+    return ActionResult({"executionArn": execution.execution_arn, "status": status, **dates})
+
+
+_known_execution = StateMachine._handle_name_input_idempotency
+
+
+def _known_unless_express(machine: StateMachine, *arguments: Any) -> Any:
+    return None if machine.type == "EXPRESS" else _known_execution(machine, *arguments)
+
+
+_normalised = StateTaskServiceSfn._normalise_parameters
+
+
+def _as_boto_names_them(task: StateTaskServiceSfn, parameters: dict[str, Any]) -> None:
+    """A state says `StateMachineArn`, boto3 `stateMachineArn`."""
+    _normalised(task, parameters)
+    for name in list(parameters):
+        parameters[name[0].lower() + name[1:]] = parameters.pop(name)
+
+
 @contextmanager
 def running() -> Iterator[Functions]:
     """State machines run, from here to the end of the block; an account (`cloud`) must be active."""
@@ -85,5 +121,8 @@ def running() -> Iterator[Functions]:
         patch.dict(default_user_config, stepfunctions={"execute_state_machine": True}),
         patch.object(moto_jsonata, "_eval_jsonata", _evaluate),
         patch.object(lambda_eval_utils, "_invoke_lambda_function", functions.invoke),
+        patch.object(StepFunctionResponse, "start_sync_execution", _start_sync_execution, create=True),
+        patch.object(StateTaskServiceSfn, "_normalise_parameters", _as_boto_names_them),
+        patch.object(StateMachine, "_handle_name_input_idempotency", _known_unless_express),
     ):
         yield functions

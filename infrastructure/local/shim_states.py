@@ -30,6 +30,7 @@ def apply() -> None:
     ours: dict[str, Callable[..., Any]] = {
         "_add_event": add_event,
         "_apply_state_assign": apply_state_assign,
+        "_emit_execution_status_event": emit_status,
         "_error_matches": error_matches,
         "_execute_task": execute_task,
         "_fail_execution": fail_execution,
@@ -129,6 +130,12 @@ def _close(execution: JsonObject, status: str, result: JsonObject) -> None:
     kind = {"SUCCEEDED": "Succeeded", "FAILED": "Failed", "TIMED_OUT": "TimedOut"}[status]
     add_event(execution, f"Execution{kind}", {f"execution{kind}EventDetails": result})
     sfn._emit_execution_status_event(execution)
+
+
+def emit_status(execution: JsonObject) -> None:
+    """Executions of an Express machine tell nobody of their status."""
+    if sfn._state_machines.get(execution["stateMachineArn"], {}).get("type") != "EXPRESS":
+        _original["_emit_execution_status_event"](execution)
 
 
 def add_event(execution: JsonObject, kind: str, details: JsonObject | None = None) -> Any:

@@ -13,6 +13,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final, TextIO
 from unittest.mock import patch
 
@@ -141,7 +142,9 @@ class _Single:
 
     def _execution_over(self, run: Run) -> None:
         """Tell run_events when the execution has ended, as EventBridge does on AWS: it closes a run that has not."""
-        found = self._execution(run)
+        # There may be none yet: then the one before has handed the run over.
+        before = replace(run, attempt=max(run.attempt - 1, 0))
+        found = self._execution(run) or self._execution(before)
         if found.get("status") not in _OPEN:
             detail = {k: found.get(k) for k in ("name", "status", "input", "error")}
             event = {"detail-type": "Step Functions Execution Status Change", "detail": detail}

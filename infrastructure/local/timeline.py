@@ -11,10 +11,10 @@ from shared.runs.model import Run
 from shared.tenancy import Tenant
 from stepfunctions.console.text import table
 from stepfunctions.engine.payloads import Value
-from stepfunctions.explain import transitions
 from stepfunctions.history import execution_view
 from stepfunctions.plan import Plan
 from stepfunctions.start import payload_objects
+from stepfunctions.transitions import passes_of, transitions
 
 _SHOWN: Final = 100  # characters of a node's outputs
 _HEAD: Final = ("node", "status", "start", "took", "outputs")
@@ -25,7 +25,8 @@ def show(tenant: Tenant, run: Run, plan: Plan, entered: int, to: TextIO) -> None
     view = execution_view(tenant, run.id)
     nodes = sorted(view["node_executions"].items(), key=lambda n: n[1]["started_at"] or "~")  # all in UTC; none: last
     took = (run.completed_at or run.created_at) - run.created_at
-    counted = transitions(plan.skeleton)
+    counted = transitions(plan.skeleton, passes_of(plan.nodes, plan.turns))
+    most = "any number" if counted["most"] is None else counted["most"]
     print(f"{plan.name}: {run.status} after {took:,} ms\n", file=to)
     if nodes:
         print(table(_HEAD, [_row(run, node, seen) for node, seen in nodes]), file=to)
@@ -34,9 +35,7 @@ def show(tenant: Tenant, run: Run, plan: Plan, entered: int, to: TextIO) -> None
     if run.final_output is not None:
         output = Value(encoded=run.final_output, objects=payload_objects(tenant)).get()
         print(f"\noutput\n{json.dumps(output, indent=2, ensure_ascii=False)}", file=to)
-    print(
-        f"\ntransitions  {entered} (explain: {counted['least']} to {counted['most']} in a run that completes)", file=to
-    )
+    print(f"\ntransitions  {entered} (explain: {counted['least']} to {most} in a run that completes)", file=to)
 
 
 def _row(run: Run, node: str, seen: Mapping[str, Any]) -> tuple[str, str, str, str, str]:

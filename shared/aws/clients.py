@@ -17,6 +17,7 @@ from shared.tenancy import Tenant
 _CONFIG = Config(
     retries={"mode": "standard", "max_attempts": 5}, connect_timeout=3, read_timeout=20, inject_host_prefix=False
 )
+_PATIENT = Config(retries={"mode": "standard", "total_max_attempts": 1}, read_timeout=30)
 _SESSION_SECONDS = 3600  # role chaining allows no more (notes: STS)
 _RENEW_BEFORE = 1_000  # longer than any call of a function may take: what it holds lasts to its end
 _KEPT = 400  # tenants' clients in one process; each has a connection pool of its own
@@ -36,6 +37,16 @@ def client(service: str, endpoint: str | None = None) -> Any:
     """A client with the function's own role, of the service's own address or of one given. Made once per process."""
     with _lock:
         return _session().create_client(service, config=_CONFIG, endpoint_url=endpoint)
+
+
+@cache
+def patient_client(service: str) -> Any:
+    """A client for a call that answers when what it set off is over, and that must not be made twice.
+
+    It does not try again, and its patience outlasts that of whoever waits for an HTTP API's answer (29 s).
+    """
+    with _lock:
+        return _session().create_client(service, config=_CONFIG.merge(_PATIENT))
 
 
 def _credentials(tenant: Tenant) -> tuple[float, dict[str, Any]]:
@@ -85,6 +96,7 @@ def tenant_client(tenant: Tenant, service: str) -> Any:
 def forget() -> None:
     """Drop every cached client. For tests that change the environment."""
     client.cache_clear()
+    patient_client.cache_clear()
     _session.cache_clear()
     _tenant_sessions.clear()
     _tenant_clients.clear()

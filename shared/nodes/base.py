@@ -6,7 +6,8 @@
     ├── Effect      run: touches the world; its result is recorded before anything downstream starts
     ├── Wait        state: the run rests outside a function
     │   ├── Timer     until a moment
-    │   └── Question  until a person answers
+    │   ├── Question  until a person answers
+    │   └── Child     until another run has ended
     └── Container   runs the nodes whose `parent` it is
 
 A type talks to the world only through its `Call`. It imports a heavy library inside the method that needs it.
@@ -175,7 +176,7 @@ class Effect(NodeType):
 
 
 class Wait(NodeType):
-    """The run rests outside a function: a `Timer` or a `Question`."""
+    """The run rests outside a function: a `Timer`, a `Question` or a `Child`."""
 
 
 class Timer(Wait):
@@ -216,6 +217,44 @@ class Question(Wait):
     @abstractmethod
     def lapsed(self, call: Call) -> Outputs:
         """The ports when nobody answered in time. Raises NodeError Timeout where that is a failure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The run that a node wants: of which workflow, of which version (None: the published one), with what data."""
+
+    workflow_id: str
+    version: int | None
+    data: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a child's run ended: `completed`, `failed`, `cancelled`, or `lost` when there is nothing to be had of it.
+
+    `output` is handed on as it is, and not looked into: it may stand for a large value that lies elsewhere.
+    """
+
+    execution_id: str
+    status: Literal["completed", "failed", "cancelled", "lost"]
+    output: Any = None
+    error: Mapping[str, Any] | None = None  # {node_id, error, message}
+
+
+class Child(Wait):
+    """Rests until a run that it has started has ended, or the time for that is over."""
+
+    @abstractmethod
+    def wanted(self, call: Call) -> Wanted:
+        """What to start."""
+
+    @abstractmethod
+    def ended(self, call: Call, run: Ended) -> Outputs:
+        """The ports for an ending. Raises NodeError where that is a failure."""
+
+    @abstractmethod
+    def lapsed(self, call: Call) -> Outputs:
+        """The ports when the run did not end in time. Raises NodeError Timeout where that is a failure."""
 
 
 class Container(NodeType):

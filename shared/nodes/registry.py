@@ -7,9 +7,9 @@ import inspect
 from functools import cache
 from pathlib import Path
 
-from shared.nodes.base import Container, Effect, NodeType, Pure, Question, Timer, Trigger, Wait
+from shared.nodes.base import Child, Container, Effect, NodeType, Pure, Question, Timer, Trigger, Wait
 
-_BASES = (NodeType, Trigger, Pure, Effect, Wait, Timer, Question, Container)
+_BASES = (NodeType, Trigger, Pure, Effect, Wait, Timer, Question, Child, Container)
 
 
 @cache

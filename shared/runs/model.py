@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 
 RunStatus = Literal["pending", "running", "paused", "completed", "failed", "cancelled"]
 NodeStatus = Literal["pending", "running", "paused", "completed", "failed", "skipped", "cancelled"]
+Origin = Literal["replayed", "edited", "pinned"]
 OPEN: Final[tuple[RunStatus, ...]] = ("pending", "running", "paused")
 ENDED: Final[tuple[RunStatus, ...]] = ("completed", "failed", "cancelled")
 
@@ -19,8 +20,9 @@ class Run:
     """One execution of a workflow. Times are milliseconds since the epoch.
 
     `plan` and `machine` are hashes; `attempt` counts the state machine executions it took (a retry starts another),
-    `calls` the calls of functions that have begun working on it, `working` the states whose calls are at it now;
-    `control` is what somebody asked for (`pause`, `cancel`) and the engine has not done yet.
+    `calls` the calls of functions that have begun working on it (`calls_before`: in earlier executions), `working` the
+    states whose calls are at it now; `control` is what somebody asked for (`pause`, `cancel`) and the engine has not
+    done yet. `parent` is the node that waits for this run, if it is a child's; `depth` counts the runs above it.
     """
 
     id: str
@@ -36,6 +38,7 @@ class Run:
     deadline: int
     attempt: int = 0
     calls: int = 0
+    calls_before: int = 0
     working: frozenset[str] = frozenset()
     control: Literal["pause", "cancel"] | None = None
     pause_reason: Literal["requested", "human_input"] | None = None
@@ -43,6 +46,8 @@ class Run:
     completed_at: int | None = None
     final_output: Stored | None = None
     error: Mapping[str, Any] | None = None
+    parent: Mapping[str, Any] | None = None  # {execution_id, node_id, scope}
+    depth: int = 0
 
     @property
     def ended(self) -> bool:
@@ -53,6 +58,20 @@ class Run:
     def execution_name(self) -> str:
         """The name of its current state machine execution."""
         return f"{self.id}-{self.attempt}"
+
+
+@dataclass(frozen=True, slots=True)
+class ChildLink:
+    """Kept with a run: a child of it, and how the state that waits for the child goes on.
+
+    `attempt` is the node's when it last asked; `token` is sealed, and gone once the child's end has been told. `at` is
+    when it was asked (milliseconds since the epoch).
+    """
+
+    child: str
+    attempt: int
+    token: bytes | None
+    at: int
 
 
 @dataclass(slots=True)
@@ -77,7 +96,12 @@ class NodeRecord:
     until: int | None = None  # a timer's moment, or the next attempt's
     tries_left: int | None = None  # of its retry policy, while the node rests between two attempts
     task: str | None = None  # a question's task
+    child: str | None = None  # the run that it has started and waits for
+    passes: int | None = None  # an opened container's: the number of the pass that it is in
+    state: Stored | None = None  # and what a `while_loop` has come to before it
     handled: bool = True  # False: this failure ended its scope, and a retry starts here
+    # Where a result comes from that this run has not made itself: another run's record, a person's edit of one, a pin.
+    origin: Origin | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The record as JSON, without what is empty."""

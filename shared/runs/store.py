@@ -5,19 +5,20 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any, Final
 
 from shared.clock import iso, now_ms
 from shared.errors import NotFound
-from shared.runs.model import OPEN, NodeRecord, Run, RunStatus
-from shared.store.keys import Key, journal_prefix, sweep_shard
+from shared.runs.model import OPEN, ChildLink, NodeRecord, Run, RunStatus
+from shared.store.keys import Key, journal_prefix, lots_prefix, sweep_shard
 from shared.store.table import Attr, Change, ConditionFailed, Item, Page, TenantTable
 
-_JSON: Final = ("trigger", "triggered_by", "final_output", "error")
+_JSON: Final = ("trigger", "triggered_by", "final_output", "error", "parent")
 _FIELDS: Final = tuple(f.name for f in fields(Run))
 _OF_ONE_ATTEMPT: Final = ("completed_at", "error", "final_output", "working")
 FIRST_LOOK_MS: Final = 120_000  # when the sweeper first looks at a run that has not ended
+CHILD_LOOK_MS: Final = 60_000  # when it first looks whether a child's end was told
 _is_open: Final = Attr("status").is_in(list(OPEN))
 
 
@@ -116,10 +117,17 @@ class RunStore:
         return self._change(execution_id, change)
 
     def reopen(self, run: Run) -> Run | None:
-        """A failed or cancelled run goes on: the next attempt. None if somebody else was first."""
+        """A failed or cancelled run goes on: the next attempt. None if somebody else was first.
+
+        It goes on with the version, plan, machine and deadline (counted from its creation) of `run`.
+        """
         values = {
             "status": "pending",
+            "version": run.version,
+            "plan": run.plan,
+            "machine": run.machine,
             "attempt": run.attempt + 1,
+            "calls_before": run.calls,
             "deadline": now_ms() + (run.deadline - run.created_at),
             "GSI2PK": sweep_shard(run.id),
             "GSI2SK": iso(now_ms() + FIRST_LOOK_MS),
@@ -127,6 +135,16 @@ class RunStore:
         change = Change(set=values, remove=[*_OF_ONE_ATTEMPT, "control", "pause_reason"])
         condition = Attr("status").is_in(["failed", "cancelled"]) & Attr("attempt").eq(run.attempt)
         return self._change(run.id, change, condition, only_open=False)
+
+    def hand_over(self, run: Run) -> Run | None:
+        """An open run goes on in a new execution: the next attempt. None if it has ended, or another call was first."""
+        values = {
+            "attempt": run.attempt + 1,
+            "calls_before": run.calls,
+            "GSI2SK": iso(now_ms() + FIRST_LOOK_MS),
+        }
+        change = Change(set=values, remove=["working"])
+        return self._change(run.id, change, Attr("attempt").eq(run.attempt))
 
     def look_again(self, execution_id: str, at_ms: int) -> None:
         """When the sweeper should look at the run next."""
@@ -172,14 +190,51 @@ class RunStore:
         pk = self._keys.run(execution_id).pk
         self._table.put_all([(Key(pk, sk), item) for sk, item in packs])
 
+    def lots(self, execution_id: str, loop: str) -> Iterator[tuple[int, Item]]:
+        """The lots of a distributed loop, `(number, item)`."""
+        prefix = lots_prefix(loop)
+        for item in self._table.query_all(self._keys.run(execution_id).pk, prefix=prefix, consistent=True):
+            yield int(item["SK"].removeprefix(prefix)), item
+
+    def put_lot(self, execution_id: str, loop: str, number: int, item: Item, condition: Any = None) -> None:
+        """Write a lot. Raises ConditionFailed, with what stands there."""
+        self._table.put(Key(self._keys.run(execution_id).pk, f"{lots_prefix(loop)}{number:06}"), item, condition)
+
     def reset_node(self, execution_id: str, record: NodeRecord, seen: Item) -> None:
-        """Make a node be run again, as if an earlier call had put it down — if its item is still the one `seen`."""
+        """Make a node be run again, as if an earlier call had put it down — if its item is still the one `seen`.
+
+        A node that has started a child rests again until that one has ended.
+        """
         again = NodeRecord(record.node, record.scope, "pending", attempts=record.attempts)
+        again.passes, again.state = record.passes, record.state  # an opened container goes on with the pass it is in
+        if record.child is not None:
+            again = replace(again, status="paused", started_at=record.started_at, child=record.child)
+            again.attempts += 1
         body = json.dumps(again.as_dict())
-        item = {"status": "pending", "body": body, "owner": "", "lease": 0}
+        item = {"status": again.status, "body": body, "owner": "", "lease": 0}
         unchanged = Attr("status").eq(seen["status"]) & Attr("owner").eq(seen["owner"])
         with contextlib.suppress(ConditionFailed):
             self._table.put(self._node_key(execution_id, record.scope, record.node), item, unchanged)
+
+    def put_nodes(self, execution_id: str, records: Sequence[NodeRecord]) -> None:
+        """Write nodes' own items in the journal of a run that nobody works on yet."""
+        items = []
+        for record in records:
+            body = json.dumps(record.as_dict(), ensure_ascii=False, separators=(",", ":"))
+            item = {"status": record.status, "body": body, "owner": "", "lease": 0}
+            items.append((self._node_key(execution_id, record.scope, record.node), item))
+        self._table.put_all(items)
+
+    def drop_node(self, execution_id: str, record: NodeRecord, seen: Item) -> None:
+        """Forget what is recorded of a node, if its item is still the one `seen`."""
+        unchanged = Attr("status").eq(seen["status"]) & Attr("owner").eq(seen["owner"])
+        with contextlib.suppress(ConditionFailed):
+            self._table.delete(self._node_key(execution_id, record.scope, record.node), unchanged)
+
+    def drop_packs(self, execution_id: str, sort_keys: Sequence[str]) -> None:
+        """Forget packs of records: what is in them can be computed again."""
+        pk = self._keys.run(execution_id).pk
+        self._table.delete_all([Key(pk, sk) for sk in sort_keys])
 
     def _node_key(self, execution_id: str, scope: str, node: str) -> Key:
         return Key(self._keys.run(execution_id).pk, f"{journal_prefix(scope)}N#{node}")
@@ -200,6 +255,40 @@ class RunStore:
         key = Key(self._keys.run(execution_id).pk, f"PARK#{state}")
         with contextlib.suppress(ConditionFailed):
             self._table.delete(key, Attr("token").eq(sealed_token))
+
+    # --- children: runs that this one waits for --------------------------------------------------------------------
+
+    def link(self, execution_id: str, link: ChildLink) -> None:
+        """Keep how a run goes on when a child of it has ended. The sweeper looks after it until that is told."""
+        kept: Item = {name: getattr(link, name) for name in ChildLink.__slots__ if getattr(link, name) is not None}
+        sweep = {"GSI2PK": sweep_shard(link.child), "GSI2SK": iso(now_ms() + CHILD_LOOK_MS)}
+        not_later = Attr("attempt").not_exists() | Attr("attempt").lte(link.attempt)
+        with contextlib.suppress(ConditionFailed):  # a late call of an earlier attempt
+            self._table.put(self._keys.child_of_run(execution_id, link.child), kept | sweep, not_later)
+
+    def linked(self, execution_id: str, child_id: str) -> ChildLink | None:
+        """What is kept of a child of this run, or None."""
+        item = self._table.get(self._keys.child_of_run(execution_id, child_id), consistent=True)
+        return _link(item) if item else None
+
+    def waited_for(self, execution_id: str) -> list[ChildLink]:
+        """The children of a run whose end has not been told."""
+        every = self._keys.child_of_run(execution_id)
+        found = map(_link, self._table.query_all(every.pk, prefix=every.sk, consistent=True))
+        return [link for link in found if link.token is not None]
+
+    def told(self, execution_id: str, child_id: str, sealed_token: bytes) -> None:
+        """A child's end was told: forget the token, unless the run waits with another one by now."""
+        change = Change(remove=["token", "GSI2PK", "GSI2SK"])
+        with contextlib.suppress(ConditionFailed):
+            key = self._keys.child_of_run(execution_id, child_id)
+            self._table.update(key, change, Attr("token").eq(sealed_token))
+
+    def look_at_child(self, execution_id: str, child_id: str, at_ms: int) -> None:
+        """When the sweeper should look at the child next."""
+        with contextlib.suppress(ConditionFailed):
+            key = self._keys.child_of_run(execution_id, child_id)
+            self._table.update(key, Change(set={"GSI2SK": iso(at_ms)}), Attr("GSI2SK").exists())
 
     # --- events ----------------------------------------------------------------------------------------------------
 
@@ -224,6 +313,10 @@ def _to_item(run: Run) -> Item:
         if value is not None and value != frozenset():  # DynamoDB knows no empty set
             item[name] = json.dumps(value) if name in _JSON else value
     return item
+
+
+def _link(item: Item) -> ChildLink:
+    return ChildLink(item["child"], item["attempt"], item.get("token"), item["at"])
 
 
 def _from_item(item: Item) -> Run:

@@ -16,6 +16,7 @@
 | event | `T#t#EX#ex` | `E#<sequence>` | | |
 | task | `T#t#TASKS` | `tk_…` | `T#t#TASKS#<status>` / `tk_…` | `SWEEP#<shard>` / due |
 | a run's tasks | `T#t#EX#ex` | `TASK#tk_…` | | |
+| a run's children | `T#t#EX#ex` | `CHILD#ex_…` | | `SWEEP#<shard>` / next check |
 | park (pause) | `T#t#EX#ex` | `PARK#<state>` | | |
 | webhook | `T#t#HOOKS` | `wh_…` | | |
 | schedule | `T#t#SCHEDULES` | `sch_…` | | |
@@ -36,6 +37,7 @@ from typing import Final
 from shared.tenancy import Tenant
 
 SWEEP_SHARDS: Final = 4
+CHILD: Final = "CHILD#"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,10 @@ class TenantKeys:
         """The mark of a task in its run's partition; without a task id, what all of the run's marks start with."""
         return Key(self.run(execution_id).pk, f"TASK#{task_id}")
 
+    def child_of_run(self, execution_id: str, child_id: str = "") -> Key:
+        """What a run keeps of a child; without a child's id, what all of them start with."""
+        return Key(self.run(execution_id).pk, f"{CHILD}{child_id}")
+
     def tasks_with(self, status: str) -> str:
         """GSI1 partition: tasks of one status."""
         return f"{self.prefix}TASKS#{status}"
@@ -166,3 +172,8 @@ def execution_of(partition_key: str) -> str | None:
 def journal_prefix(scope: str) -> str:
     """Sort keys of the journal of one scope: `""` is the workflow, `each/3` iteration 3 of the loop `each`."""
     return f"J#{scope}#"
+
+
+def lots_prefix(loop: str) -> str:
+    """Sort keys of the lots of a distributed loop."""
+    return f"L#{loop}#"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared.expressions.template import is_template
-from shared.nodes.base import Effect, NodeType, Pure, Question, Timer, Trigger
+from shared.nodes.base import Effect, NodeType, Pure, Timer, Trigger, Wait
 from stepfunctions.compiler.graph import Graph
 from stepfunctions.plan import BoundNode, Kind
 
@@ -16,8 +16,8 @@ SHORT_TIMER_MS = 1_000  # a timer this short is waited for in the call: a Wait s
 
 def bind(graph: Graph) -> dict[str, BoundNode]:
     """Every node, bound. The graph has passed all checks."""
-    pure = _pure(graph)
-    return {n: _bind(graph, n, pure=n in pure) for n in graph.order}
+    pure, opened = _pure(graph), _opened(graph)
+    return {n: _bind(graph, n, pure=n in pure, opened=n in opened) for n in graph.order}
 
 
 def kind_of(graph: Graph, node_id: str) -> Kind:
@@ -31,7 +31,7 @@ def kind_of(graph: Graph, node_id: str) -> Kind:
         return "effect"
     if isinstance(node_type, Timer):
         return "timer"
-    return "question" if isinstance(node_type, Question) else "container"
+    return "question" if isinstance(node_type, Wait) else "container"
 
 
 def _is_short(node_type: NodeType, config: Mapping[str, Any]) -> bool:
@@ -50,7 +50,20 @@ def _pure(graph: Graph) -> frozenset[str]:
     return frozenset(graph.nodes) - impure
 
 
-def _bind(graph: Graph, node_id: str, *, pure: bool) -> BoundNode:
+def _opened(graph: Graph) -> frozenset[str]:
+    """Containers whose passes the state machine runs: something in them rests, or they are to be run apart."""
+    resting = {n for n in graph.nodes if kind_of(graph, n) in ("timer", "question")}
+    resting |= {n for n, node in graph.nodes.items() if node.config.get("mode") == "distributed"}
+    found = {n for n in resting if kind_of(graph, n) == "container"}
+    for node_id in resting:
+        for container in graph.ancestors(node_id):
+            if container is None or graph.nodes[container].disabled:
+                break
+            found.add(container)
+    return frozenset(found)
+
+
+def _bind(graph: Graph, node_id: str, *, pure: bool, opened: bool) -> BoundNode:
     node, node_type = graph.nodes[node_id], graph.types[node_id]
     config = _defaults(node_type.config_schema, node.config)
     branches = graph.has_error_port(node_id)
@@ -58,7 +71,8 @@ def _bind(graph: Graph, node_id: str, *, pure: bool) -> BoundNode:
         id=node_id,
         type=node.type,
         kind=kind_of(graph, node_id),
-        pure=pure,
+        pure=pure and not opened,
+        opened=opened,
         scope=node.parent or "",
         config=config,
         inputs=dict(node.inputs),
@@ -67,7 +81,7 @@ def _bind(graph: Graph, node_id: str, *, pure: bool) -> BoundNode:
         required=tuple(name for name, port in node_type.inputs.items() if port.required),
         multiple=tuple(name for name, port in node_type.inputs.items() if port.multiple),
         names=tuple(sorted(graph.names[node_id])),
-        waits_for=tuple(n for n in graph.order if n in graph.dependencies[node_id]),
+        waits_for=tuple(sorted(graph.dependencies[node_id], key=graph.rank.__getitem__)),
         retry=node.retry.model_dump() if node.retry and node.retry.max_attempts else None,
         timeout_seconds=node.timeout_seconds or node_type.timeout_seconds,
         on_error="branch" if branches else node.on_error or "fail",

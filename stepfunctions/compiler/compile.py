@@ -3,24 +3,30 @@
     document ──graph──▶ Graph ──checks──▶ diagnostics
                           │ (no errors)
                           ▼
-                        bind ──▶ bound nodes ──segments──▶ blocks ──regions, emit──▶ skeleton ──verify──▶ plan
+                        bind ──▶ bound nodes ──segments──▶ blocks ──layout (regions)──▶ steps
+                                                                                         │
+                                                   plan ◀──verify── skeleton ◀──emit──optimise
 
 Pure: no I/O, and the same document gives the same bytes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from shared.workflows.model import Document
 from stepfunctions.compiler.bind import bind
 from stepfunctions.compiler.checks import CHECKS
 from stepfunctions.compiler.diagnostics import Diagnostic
-from stepfunctions.compiler.emit import emit
+from stepfunctions.compiler.emit import Emitted, emit
 from stepfunctions.compiler.graph import Graph
+from stepfunctions.compiler.layout import layout
+from stepfunctions.compiler.optimise import PASSES, optimise
 from stepfunctions.compiler.segments import segments
 from stepfunctions.compiler.verify import verify
-from stepfunctions.plan import Asking, Edge, Plan
+from stepfunctions.plan import Asking, BoundNode, Edge, Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,20 +44,22 @@ class Compiled:
 
 def check(document: Document) -> tuple[Diagnostic, ...]:
     """Every problem of a document, in the order of the checks."""
-    graph = Graph(document)
+    return _check(Graph(document))
+
+
+def _check(graph: Graph) -> tuple[Diagnostic, ...]:
     return tuple(d for rule in CHECKS for d in rule(graph))
 
 
-def compile_document(document: Document, *, version: int = 0) -> Compiled:
-    """Compile a document. Never raises for what a document holds."""
-    found = check(document)
+def compile_document(document: Document, *, version: int = 0, without: Collection[str] = ()) -> Compiled:
+    """Compile a document; `without` leaves out passes of `optimise`. Never raises for what a document holds."""
+    graph = Graph(document)
+    found = _check(graph)
     if any(d.severity == "error" for d in found):
         return Compiled(found, None)
-    graph = Graph(document)
     nodes = bind(graph)
     settings = document.settings
-    blocks = segments(nodes, scope="", granularity=settings.granularity)
-    emitted = emit(blocks, timeout_seconds=settings.timeout_seconds, readable=settings.granularity == "node")
+    emitted = skeleton_of(nodes, settings.granularity, settings.timeout_seconds, without)
     problems = tuple(verify(emitted.skeleton))
     if problems:
         return Compiled((*found, *problems), None)
@@ -66,8 +74,23 @@ def compile_document(document: Document, *, version: int = 0) -> Compiled:
         questions=tuple(
             Asking(q.breaker, q.nodes, int(nodes[q.breaker].config["timeout_seconds"])) for q in emitted.questions
         ),
+        turns=emitted.turns,
         timeout_seconds=settings.timeout_seconds,
         granularity=settings.granularity,
         skeleton=emitted.skeleton,
     )
     return Compiled(found, plan)
+
+
+def skeleton_of(
+    nodes: Mapping[str, BoundNode],
+    granularity: Literal["segment", "node"],
+    timeout_seconds: int,
+    without: Collection[str] = (),
+) -> Emitted:
+    """The states of bound nodes. With granularity `node` nothing is put together, so that each keeps its own name."""
+    scopes = ["", *(n.id for n in nodes.values() if n.opened)]
+    blocks = {scope: segments(nodes, scope=scope, granularity=granularity) for scope in scopes}
+    by_node = granularity == "node"
+    steps = optimise(layout(blocks, nodes), without=PASSES if by_node else without)
+    return emit(steps, timeout_seconds=timeout_seconds, readable=by_node)

@@ -7,6 +7,7 @@ when a connection leads from A to B, or when an expression of B — or of someth
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -118,40 +119,47 @@ class Graph:
     @cached_property
     def order(self) -> tuple[str, ...]:
         """All nodes, each after those it depends on, stable by document order. Nodes on a cycle come last."""
-        done: dict[str, None] = {}
-        waiting = {n: set(d) for n, d in self.dependencies.items()}
-        dependents: dict[str, list[str]] = {n: [] for n in self.nodes}
-        for n, d in waiting.items():
-            for each in d:
-                dependents[each].append(n)
-        ready = [n for n in self.nodes if not waiting[n]]
-        while ready:
-            following = []
-            for n in ready:
-                done[n] = None
-                for m in dependents[n]:
-                    waiting[m].discard(n)
-                    if not waiting[m] and m not in done:
-                        following.append(m)
-            ready = following
+        done = _in_turn(self.dependencies)
         return (*done, *(n for n in self.nodes if n not in done))
+
+    @cached_property
+    def rank(self) -> dict[str, int]:
+        """Where each node stands in `order`."""
+        return {n: i for i, n in enumerate(self.order)}
 
     @cached_property
     def cyclic(self) -> tuple[str, ...]:
         """Nodes that depend on themselves, through whatever others, in document order."""
-        reach = self._on_cycles()
-        return tuple(n for n in self.nodes if n in reach)
+        # Nodes with nothing before them are taken away, then nodes with nothing after them: cycles are left, and paths
+        # between cycles.
+        done = _in_turn(self.dependencies)
+        behind: dict[str, set[str]] = {n: set() for n in self.nodes if n not in done}
+        for n in behind:
+            for before in self.dependencies[n] - done.keys():
+                behind[before].add(n)
+        harmless = _in_turn(behind)
+        return tuple(n for n in behind if n not in harmless)
 
-    def _on_cycles(self) -> set[str]:
-        # Trim nodes with nothing before or nothing after them until only cycles (and paths between them) are left.
-        left = set(self.nodes)
-        while True:
-            sources = {n for n in left if not self.dependencies[n] & left}
-            needed = set().union(*(self.dependencies[n] for n in left)) if left else set()
-            trimmed = left - sources - (left - needed)
-            if trimmed == left:
-                return left
-            left = trimmed
+
+def _in_turn(needs: Mapping[str, AbstractSet[str]]) -> dict[str, None]:
+    """Nodes, each after those it needs, layer by layer as they come; without those on or behind a cycle."""
+    done: dict[str, None] = {}
+    waiting = {n: set(each) for n, each in needs.items()}
+    needed_by: dict[str, list[str]] = {n: [] for n in needs}
+    for n, before in needs.items():
+        for each in before:
+            needed_by[each].append(n)
+    ready = [n for n in needs if not waiting[n]]
+    while ready:
+        following = []
+        for n in ready:
+            done[n] = None
+            for m in needed_by[n]:
+                waiting[m].discard(n)
+                if not waiting[m]:
+                    following.append(m)
+        ready = following
+    return done
 
 
 def _expressions(node: Node, node_type: NodeType | None) -> Iterator[tuple[str, str]]:

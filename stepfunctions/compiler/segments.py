@@ -1,6 +1,7 @@
 """Which nodes run in one call, and what has to be over before.
 
-What ends a segment is a *breaker*: a wait (and, with granularity `node`, every node that touches the world). Impure
+What ends a segment is a *breaker*: a wait, a container with a wait in it (and, with granularity `node`, every node that
+touches the world). Impure
 nodes behind the same breakers can start at the same moment, so they are one segment. Pure nodes get no call of their
 own: each is put into the call that needs it first, and any later call may compute it again.
 """
@@ -13,7 +14,7 @@ from typing import Final, Literal, TypeAlias
 
 from stepfunctions.plan import BoundNode
 
-BlockKind: TypeAlias = Literal["segment", "timer", "question"]
+BlockKind: TypeAlias = Literal["segment", "timer", "question", "container"]
 _KINDS: Final[Mapping[str, BlockKind]] = {"timer": "timer", "question": "question"}
 
 
@@ -32,7 +33,7 @@ class Block:
 class Blocks:
     """The blocks of a scope and their order: `before[i]` are all blocks before block i, as a bit mask.
 
-    The last block is always a segment that comes after everything else: it ends the run.
+    The last block is always a segment that comes after everything else: it ends the run, or the pass of a body.
     """
 
     blocks: tuple[Block, ...]
@@ -42,18 +43,17 @@ class Blocks:
 def segments(nodes: Mapping[str, BoundNode], *, scope: str, granularity: Literal["segment", "node"]) -> Blocks:
     """Cut a scope into blocks. `nodes` are in an order in which they can run."""
     members = [n for n in nodes.values() if n.scope == scope]
-    breakers = [n for n in members if n.kind in ("timer", "question") or (granularity == "node" and not n.pure)]
+    breakers = [n for n in members if n.breaks or (granularity == "node" and not n.pure)]
     behind = _behind(members, breakers)
     groups = _groups(members, breakers, behind)
-    ancestors = _ancestors(members)
-    before = _order(groups, ancestors)
+    before = _order(members, groups)
     everything = (1 << len(groups)) - 1
     last = [i for i, mask in enumerate(before) if mask == everything & ~(1 << i)]
     if not last or groups[last[0]].kind != "segment":
         groups.append(Block("segment", "", ()))
         before.append(everything)
         last = [len(groups) - 1]
-    placed = _place_pure(members, groups, before, behind, ancestors, last[0])
+    placed = _place_pure(members, groups, before, behind, last[0])
     return Blocks(tuple(placed), tuple(before))
 
 
@@ -79,29 +79,28 @@ def _groups(members: Sequence[BoundNode], breakers: Sequence[BoundNode], behind:
         elif not n.pure:
             found.setdefault((behind[n.id], ""), []).append(n)
     return [
-        Block(_KINDS.get(together[0].kind, "segment"), breaker, tuple(n.id for n in together))
-        for (_, breaker), together in found.items()
+        Block(_kind(together[0]), breaker, tuple(n.id for n in together)) for (_, breaker), together in found.items()
     ]
 
 
-def _ancestors(members: Sequence[BoundNode]) -> dict[str, frozenset[str]]:
-    found: dict[str, frozenset[str]] = {}
-    for n in members:
-        found[n.id] = frozenset(n.waits_for).union(*(found[each] for each in n.waits_for))
-    return found
+def _kind(node: BoundNode) -> BlockKind:
+    return "container" if node.opened else _KINDS.get(node.kind, "segment")
 
 
-def _order(groups: Sequence[Block], ancestors: Mapping[str, frozenset[str]]) -> list[int]:
+def _order(members: Sequence[BoundNode], groups: Sequence[Block]) -> list[int]:
     """The blocks before each block, transitively."""
     of = {n: i for i, g in enumerate(groups) for n in g.nodes}
-    direct = []
-    for i, g in enumerate(groups):
+    direct = [0] * len(groups)
+    ahead: dict[str, int] = {}  # per node, the blocks it comes after, and its own
+    for n in members:
         mask = 0
-        for n in g.nodes:
-            for a in ancestors[n]:
-                if a in of and of[a] != i:
-                    mask |= 1 << of[a]
-        direct.append(mask)
+        for each in n.waits_for:
+            mask |= ahead[each]
+        if n.id in of:
+            direct[of[n.id]] |= mask
+            mask |= 1 << of[n.id]
+        ahead[n.id] = mask
+    direct = [mask & ~(1 << i) for i, mask in enumerate(direct)]
     # A block's nodes have different ancestors, so the relation between blocks has to be closed once more.
     changed = True
     while changed:
@@ -109,10 +108,10 @@ def _order(groups: Sequence[Block], ancestors: Mapping[str, frozenset[str]]) -> 
         for i, mask in enumerate(direct):
             wider = mask
             left = mask
-            while left:
-                low = left & -left
-                wider |= direct[low.bit_length() - 1]
-                left ^= low
+            while left:  # later blocks first: what is before them need not be looked at again
+                j = left.bit_length() - 1
+                wider |= direct[j]
+                left &= ~(direct[j] | 1 << j)
             if wider != mask:
                 direct[i] = wider
                 changed = True
@@ -124,23 +123,23 @@ def _place_pure(
     groups: Sequence[Block],
     before: Sequence[int],
     behind: Mapping[str, int],
-    ancestors: Mapping[str, frozenset[str]],
     last: int,
 ) -> list[Block]:
     """The blocks with their pure nodes: with impure nodes behind the same breakers, or where first needed."""
     of = {n: i for i, g in enumerate(groups) for n in g.nodes}
-    needed_by: dict[str, list[int]] = {}
-    for n in members:
-        if n.id in of:
-            for a in ancestors[n.id]:
-                needed_by.setdefault(a, []).append(of[n.id])
-    same = {behind[g.nodes[0]]: i for i, g in enumerate(groups) if g.kind == "segment" and g.nodes}
     depth = [mask.bit_count() for mask in before]
+    consumer: dict[str, tuple[int, int]] = {}  # per node, the first block that needs it: how many are before it, which
+    for n in reversed(members):
+        needing = [consumer[n.id]] if n.id in consumer else []
+        if n.id in of:
+            needing.append((depth[of[n.id]], of[n.id]))
+        for each in n.waits_for if needing else ():
+            consumer[each] = min(*needing, consumer.get(each, needing[0]))
+    same = {behind[g.nodes[0]]: i for i, g in enumerate(groups) if g.kind == "segment" and g.nodes}
     extra: dict[int, list[str]] = {}
     for n in members:
         if n.id not in of:
-            consumers = needed_by.get(n.id)
-            at = min(consumers, key=lambda i: (depth[i], i)) if consumers else same.get(behind[n.id], last)
+            at = consumer[n.id][1] if n.id in consumer else same.get(behind[n.id], last)
             extra.setdefault(at, []).append(n.id)
     rank = {n.id: i for i, n in enumerate(members)}
     return [

@@ -10,6 +10,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from shared.nodes.base import Question
+from shared.nodes.registry import find
 from shared.workflows.model import Document
 from stepfunctions.compiler.compile import compile_document
 from stepfunctions.console import given
@@ -56,10 +58,10 @@ def _explain(options: argparse.Namespace, _: Document, plan: Plan) -> int:
 
 def _run(options: argparse.Namespace, document: Document, plan: Plan) -> int:
     trigger, answers = given.value(options.input), given.answers(options.answer)
+    asked = [n.id for n in plan.nodes.values() if n.kind == "question" and isinstance(find(n.type), Question)]
     for node in answers:
-        if node not in plan.nodes or plan.nodes[node].kind != "question":
-            asked = ", ".join(n.id for n in plan.nodes.values() if n.kind == "question")
-            raise given.Unreadable(f"--answer {node}: there is no such question; there is {asked or 'none'}")
+        if node not in asked:
+            raise given.Unreadable(f"--answer {node}: there is no such question; there is {', '.join(asked) or 'none'}")
     try:
         runner = importlib.import_module(_RUNNER)
     except ModuleNotFoundError as error:

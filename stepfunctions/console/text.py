@@ -50,10 +50,12 @@ def explained(name: str, found: Mapping[str, Any]) -> str:
     states = [(s["name"], s["type"], s["within"] or "-") for s in found["states"]]
     parts = [
         name,
+        f"Tier: {found['tier']['name']}, since {found['tier']['why']}",
         "Calls\n" + table(("call", "function", "nodes", ""), [*segments, *questions], "  "),
         "States\n" + table(("state", "type", "within"), states, "  "),
         "A run, and what it would take with one state per node\n"
         + table(("", "this plan", "one per node"), _against(found, apart), "  "),
+        _longest_path(found["longest_path"]),
         _assumptions(found),
     ]
     return "\n\n".join(parts)
@@ -64,7 +66,7 @@ def _against(found: Mapping[str, Any], apart: Mapping[str, Any]) -> list[tuple[s
 
     def row(label: str, values: Iterable[object]) -> tuple[str, str, str]:
         ours, other = values
-        return label, str(ours), str(other)
+        return label, _limit(ours), _limit(other)
 
     rows = [row("states", (len(found["states"]), apart["states"]))]
     rows += [row(f"transitions, {n}", (f["transitions"][n] for f in both)) for n in ("least", "expected", "most")]
@@ -74,6 +76,14 @@ def _against(found: Mapping[str, Any], apart: Mapping[str, Any]) -> list[tuple[s
     return rows + [
         row(f"{n}, {money}", (f"{f['cost_per_1000_runs'][n]:.4f}" for f in both)) for n in found["cost_per_1000_runs"]
     ]
+
+
+def _limit(value: object) -> str:
+    return "no limit" if value is None else str(value)
+
+
+def _longest_path(found: Mapping[str, Any]) -> str:
+    return f"Longest path: states {found['states']:,}, calls {found['calls']:,}\n  {' → '.join(found['nodes'])}"
 
 
 def _assumptions(found: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from shared.nodes.base import Call
 from shared.runs.model import NodeRecord
 from stepfunctions.engine.control import Control
 from stepfunctions.engine.execute import NewWorld
@@ -43,13 +44,23 @@ class Flow(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A container's body in one run of it. `config` is the container's; `before` what earlier calls have recorded."""
+    """A container's body in one run of it. `call` is the container's; `before` what earlier calls have recorded."""
 
     flow: Flow
     frame: Frame
     node: BoundNode
-    config: Mapping[str, Any]
+    call: Call
     before: Mapping[str, list[NodeRecord]]
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The container's config."""
+        return self.call.config
+
+    @property
+    def inputs(self) -> Mapping[str, Any]:
+        """Its inputs."""
+        return self.call.inputs
 
     @property
     def members(self) -> tuple[str, ...]:
@@ -68,20 +79,26 @@ class Body:
         if late is not None:
             raise late
         inner = self.frame.inside(self.node.id, number, local)
+        inner.below = self.before
         inner.take_over(self.before.get(inner.path, ()))
         await self.flow.run(inner, self.members)
-        return self._result(inner)
+        self.flow.control.done_something()
+        return self.result(inner)
 
     def evaluate(self, expression: str, local: Mapping[str, Any]) -> Any:
         """An expression of the container's over `local` and what is outside of it. Raises NodeError."""
-        scope = {**self.frame.names_for(self.node), **local}
-        return ScopedExpressions(scope).evaluate(expression)
+        return ScopedExpressions({**self._names(self.frame), **local}).evaluate(expression)
 
-    def _result(self, inner: Frame) -> Any:
+    def _names(self, frame: Frame) -> dict[str, Any]:
+        """What the container's expressions read; the inputs may be large, and are there only where they do."""
+        names = frame.names_for(self.node)
+        return {**names, "inputs": self.inputs} if any(n[0] == "inputs" for n in self.node.names) else names
+
+    def result(self, inner: Frame) -> Any:
         """`config.result` over the body's scope, else what its only sink gives, else what each sink gives."""
         expression = self.config.get("result")
         if expression:
-            return ScopedExpressions(inner.names_for(self.node)).evaluate(expression)
+            return ScopedExpressions(self._names(inner)).evaluate(expression)
         plan = inner.plan
         sources = {e.source for e in plan.edges if plan.nodes[e.target].scope == inner.scope}
         sinks = [plan.nodes[n] for n in self.members if n not in sources]

@@ -14,11 +14,11 @@ from time import perf_counter_ns
 from typing import Any, Final, TypeVar
 
 from shared.log import logger
-from stepfunctions.engine.errors import Busy, NodeFailed, Paused, Stopped, TimeSlice
+from stepfunctions.engine.errors import BodyFailed, Busy, Continued, NodeFailed, Paused, Stopped, TimeSlice
 
 T = TypeVar("T")
 
-_ON_PURPOSE: Final = (TimeSlice, Busy, Paused, Stopped, NodeFailed)
+_ON_PURPOSE: Final = (TimeSlice, Busy, Paused, Stopped, NodeFailed, BodyFailed, Continued)
 _MAX_PLACES: Final = 12
 
 
@@ -61,4 +61,4 @@ def _which(event: Mapping[str, Any]) -> dict[str, Any]:
     run = event.get("run")
     known = {"tenant_id": "tenant", "execution_id": "execution"}
     ids = {name: run.get(key) for name, key in known.items()} if isinstance(run, Mapping) else {}
-    return ids | {part: event[part] for part in ("segment", "question", "park") if part in event}
+    return ids | {part: event[part] for part in ("segment", "turn", "question", "park") if part in event}

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final
+from typing import Final
 
-from shared.nodes.base import Container, NodeError, Outputs
-from shared.nodes.registry import get
+from shared.nodes.base import NodeError, Outputs
 from shared.runs.model import NodeRecord
 from stepfunctions.engine import repeats
 from stepfunctions.engine.body import Body, Flow
@@ -16,7 +15,7 @@ from stepfunctions.engine.execute import Skipped, complete, fail, prepare, skip
 from stepfunctions.engine.frame import Frame
 from stepfunctions.plan import BoundNode
 
-_REPEATS: Final[Mapping[str, Callable[[Body, Mapping[str, Any]], Awaitable[Outputs]]]] = {
+_REPEATS: Final[Mapping[str, Callable[[Body], Awaitable[Outputs]]]] = {
     "each": repeats.each,
     "while": repeats.as_long_as,
     "again": repeats.again,
@@ -25,9 +24,7 @@ _REPEATS: Final[Mapping[str, Callable[[Body, Mapping[str, Any]], Awaitable[Outpu
 
 async def run(flow: Flow, frame: Frame, node: BoundNode, record: NodeRecord, *, resuming: bool) -> None:
     """Run a container to its outcome in `frame`. Raises Failure, or what stops the call."""
-    container = get(node.type)
-    if not isinstance(container, Container):
-        raise TypeError(f"{node.type} is no container")
+    repeat = _REPEATS[repeats.repeats_of(node)]
     try:
         call = prepare(frame, node, record, flow.new_world())
     except Skipped:
@@ -38,8 +35,8 @@ async def run(flow: Flow, frame: Frame, node: BoundNode, record: NodeRecord, *, 
         return
     record.attempts += 1
     try:
-        before = await _recorded(flow, frame, node) if resuming else {}
-        outputs = await _REPEATS[container.repeats](Body(flow, frame, node, call.config, before), call.inputs)
+        before = await recorded(flow, frame, node) if resuming else {}
+        outputs = await repeat(Body(flow, frame, node, call, before))
     except HALTS:
         record.attempts -= 1  # it is put down, and whoever takes it up goes on with the same attempt
         raise
@@ -49,8 +46,10 @@ async def run(flow: Flow, frame: Frame, node: BoundNode, record: NodeRecord, *, 
     complete(frame, node, record, outputs)
 
 
-async def _recorded(flow: Flow, frame: Frame, node: BoundNode) -> dict[str, list[NodeRecord]]:
+async def recorded(flow: Flow, frame: Frame, node: BoundNode) -> Mapping[str, list[NodeRecord]]:
     """What earlier calls have recorded of the passes, by scope."""
+    if frame.below is not None:
+        return frame.below
     path = f"{frame.path}/{node.id}" if frame.path else node.id
     found: dict[str, list[NodeRecord]] = {}
     for record in await asyncio.to_thread(flow.journal.load_below, path):

@@ -33,12 +33,18 @@ class Control:
         `seconds` is what the node may take: one that would be cut off in the middle is left to the next call.
         """
         if time.monotonic() - self._looked > _LOOK_SECONDS:
-            self._run = await asyncio.to_thread(self._look)
+            plan, self._run = self._run.plan, await asyncio.to_thread(self._look)
+            if self._run.plan != plan:
+                return Stopped("the run goes on under another plan")
             self._looked = time.monotonic()
         reason = halt_of(self._run) or self.out_of_time(seconds)
         if reason is None:
             self._started += 1
         return reason
+
+    def done_something(self) -> None:
+        """Something was done that a next call finds recorded: calling again would help."""
+        self._started += 1
 
     def out_of_time(self, seconds: float = 0) -> TimeSlice | None:
         """Set when the time left is short — unless nothing has been done yet: then calling again would not help."""

@@ -104,7 +104,11 @@ class Dataflow:
         if node.pure:
             record = NodeRecord(node.id, frame.path, "running", started_at=now_ms())
             try:
-                await containers.run(self, frame, node, record, resuming=False)
+                await containers.run(self, frame, node, record, resuming=node.id in frame.begun)
+            except HALTS:
+                record.status = "pending"  # the next call goes on with what is recorded of its passes
+                self.journal.note(record)
+                raise
             finally:
                 if node.id in frame.outcomes:
                     self.journal.note(frame.outcomes[node.id].record)
@@ -147,6 +151,8 @@ class Dataflow:
                 with contextlib.suppress(Exception):
                     await asyncio.to_thread(self.journal.put_down, record)
             raise
+        if node.kind == "container":  # nobody looks into its passes again once it is finished
+            await asyncio.to_thread(self.journal.flush, f"{frame.path}/{node.id}" if frame.path else node.id)
         await asyncio.to_thread(self.journal.finish, frame.outcomes[node.id].record)
         if failure is not None:
             raise failure

@@ -28,6 +28,14 @@ class NodeFailed(Exception):
     """A node failed and its `on_error` is `fail`. The text names no data: it ends up in the execution's history."""
 
 
+class BodyFailed(Exception):
+    """A node failed in a pass of a container that the state machine runs; the container decides what becomes of it."""
+
+
+class Continued(Exception):
+    """The run goes on in a new execution: this one's history is nearly full."""
+
+
 class Failure(Exception):
     """A node's failure on its way up to whoever handles it: the container it is in, or the run."""
 

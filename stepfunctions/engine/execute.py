@@ -169,16 +169,17 @@ async def _short_rest(timer: Timer, call: Call) -> Outputs:
 
 def complete(frame: Frame, node: BoundNode, record: NodeRecord, outputs: Outputs) -> Outcome:
     """The node's outputs, stored. Raises Failure if they cannot be."""
-    values = {port: Value(value) for port, value in outputs.items()}
+    values = {port: value if isinstance(value, Value) else Value(value) for port, value in outputs.items()}
     try:
-        record.outputs = {port: _store(value, frame.objects) for port, value in values.items()}
+        record.outputs = {port: store(value, frame.objects) for port, value in values.items()}
     except NodeError as error:
         return fail(frame, node, record, error)
     record.status = "completed"
     return _done(frame, record, values)
 
 
-def _store(value: Value, objects: Objects) -> Mapping[str, Any]:
+def store(value: Value, objects: Objects) -> Mapping[str, Any]:
+    """The value as it is stored. Raises NodeError."""
     try:
         return value.store(objects)
     except ValueTooLarge as error:

@@ -41,6 +41,8 @@ class Frame:
     parent: Frame | None = None
     local: Mapping[str, Any] = field(default_factory=dict)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
+    begun: set[str] = field(default_factory=set)  # pure containers that an earlier call has begun
+    below: Mapping[str, list[NodeRecord]] | None = None  # in a body: what earlier calls have recorded, by scope
 
     def inside(self, container: str, iteration: int, local: Mapping[str, Any]) -> Frame:
         """The frame of one iteration of a container in this scope."""
@@ -57,9 +59,12 @@ class Frame:
         """Adopt what earlier calls have settled or set waiting; the rest is to be done (again). Raises Failure."""
         for record in records:
             again = not record.handled and self.plan.nodes[record.node].pure  # failed in an earlier attempt of the run
-            if record.status in ("completed", "skipped", "failed", "paused") and not again:
+            known = record.status in ("completed", "skipped", "failed", "paused")
+            if (known or self.plan.nodes[record.node].opened) and not again:
                 self.adopt(record)
                 raise_unhandled(record)
+            elif record.status == "pending" and self.plan.nodes[record.node].pure:
+                self.begun.add(record.node)
 
     def find(self, node_id: str) -> Outcome | None:
         """What became of a node that is visible from here."""
@@ -127,8 +132,14 @@ class Frame:
 
 def raise_unhandled(record: NodeRecord) -> None:
     """Raise the Failure of a record that says the node failed and nothing handled it."""
-    if record.status == "failed" and not record.handled and record.error is not None:
-        raise Failure(record.node, record.error["error"], record.error["message"], record.attempts)
+    if record.status == "failed" and not record.handled:
+        raise failure_of(record)
+
+
+def failure_of(record: NodeRecord) -> Failure:
+    """The failure that a failed node's record tells of."""
+    error = record.error or {"error": "Internal", "message": ""}
+    return Failure(record.node, error["error"], error["message"], record.attempts)
 
 
 class ScopedExpressions:

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from enum import Enum
-from typing import Final
+from typing import Any, Final
 
 from shared.clock import now_ms
 from shared.ids import ulid
@@ -27,6 +27,7 @@ from stepfunctions.engine.errors import Busy
 LEASE_MS: Final = 15_000
 RENEW_SECONDS: Final = 5.0
 _PACK_BYTES: Final = 300_000  # before compression; DynamoDB's items have at most 400 KB
+_RUNNING: Final = Attr("status").eq("running")
 _FINAL: Final = ("completed", "failed", "skipped")
 _IN_FLIGHT: Final = ("running", "cancelled")  # what was stopped in the middle, too, may have had its effect
 
@@ -40,10 +41,13 @@ class Claim(Enum):
 
 
 class Journal:
-    """One run's journal, for one call. `owner` names the call."""
+    """One run's journal, for one call. `owner` names the call, `opened` the containers each of whose passes is read by
+    itself.
+    """
 
-    def __init__(self, store: RunStore, execution_id: str, owner: str) -> None:
+    def __init__(self, store: RunStore, execution_id: str, owner: str, opened: Collection[str] = ()) -> None:
         self._store = store
+        self._opened = opened
         self._execution = execution_id
         self._owner = owner
         self._unwritten: list[NodeRecord] = []
@@ -59,6 +63,10 @@ class Journal:
     def load_below(self, scope: str) -> list[NodeRecord]:
         """The records of all iterations below `scope` (`each` gives those of `each/0`, `each/1`, …)."""
         return self.load(f"J#{scope}/")
+
+    def load_all(self) -> list[NodeRecord]:
+        """The records of all scopes."""
+        return self.load(journal_prefix("")[:2])
 
     def claim(self, record: NodeRecord) -> Claim | NodeRecord:
         """Take the lease on a node, or give its record if it is done. Raises Busy while another call has it."""
@@ -116,35 +124,91 @@ class Journal:
         self.finish(record)
 
     def write(self, record: NodeRecord) -> NodeRecord:
-        """Write a record that needs no lease (a timer armed, a question asked or settled); gives what stands there.
+        """Write a record that needs no lease (a wait begun or settled, an opened container); gives what stands there.
 
         That is another one where another call was first: a wait is armed once, and settled once.
         """
         before = ["pending"] if record.status == "paused" else ["pending", "paused"]
-        unfinished = Attr("PK").not_exists() | Attr("status").is_in(before)
+        unfinished = Attr("PK").not_exists() | Attr("status").is_in(before) | Attr("passes").exists() & _RUNNING
         try:
             self._store.put_node(self._execution, record.scope, record.node, self._item(record), unfinished)
         except ConditionFailed as held:
             return _record(held.item) if held.item else record
         return record
 
+    def progress(self, record: NodeRecord, passes: int | None) -> None:
+        """Write how far an opened container has come; `passes` is what stands. Raises Busy if another was first."""
+        stands = Attr("status").is_in(["pending", "running"])
+        as_far = Attr("passes").eq(passes) | Attr("passes").eq(record.passes)
+        try:
+            item = self._item(record) | {"passes": record.passes}
+            known = Attr("PK").not_exists() | stands & (as_far | Attr("passes").not_exists())
+            self._store.put_node(self._execution, record.scope, record.node, item, known)
+        except ConditionFailed:
+            raise Busy("another call has gone on with the container") from None
+
+    def lots(self, loop: str) -> dict[int, dict[str, Any]]:
+        """The lots of a distributed loop that somebody has begun (see `stepfunctions.engine.lots`)."""
+        return {number: json.loads(item["lot"]) for number, item in self._store.lots(self._execution, loop)}
+
+    def begin_lot(self, loop: str, number: int) -> dict[str, Any] | None:
+        """Note that a lot is begun. None, or what stands there."""
+        try:
+            self._store.put_lot(self._execution, loop, number, {"lot": "{}"}, Attr("PK").not_exists())
+        except ConditionFailed as held:
+            return dict(json.loads((held.item or {"lot": "{}"})["lot"]))
+        return None
+
+    def put_lot(self, loop: str, number: int, lot: Mapping[str, Any]) -> None:
+        """Keep what came of a lot."""
+        self._store.put_lot(self._execution, loop, number, {"lot": json.dumps(lot, ensure_ascii=False)})
+
     def note(self, record: NodeRecord) -> None:
         """Remember a pure node's or a dead path's record for the next `flush`."""
         self._unwritten.append(record)
 
-    def flush(self) -> None:
-        """Write what was noted, as few items as possible: the workflow's own and those of iterations apart."""
+    def flush(self, below: str = "") -> None:
+        """Write what was noted, as few items as possible; of a container's passes alone, if its path is given."""
+        inside = f"{below}/" if below else ""
+        noted = [r for r in self._unwritten if r.scope.startswith(inside)]
+        self._unwritten = [r for r in self._unwritten if not r.scope.startswith(inside)]
         packs: list[tuple[str, Item]] = []
         for deep in (False, True):
-            chosen = [r for r in self._unwritten if bool(r.scope) is deep]
-            for chunk in _chunks(chosen):
-                scope = _outermost(chunk[0].scope)
+            chosen = [r for r in noted if bool(r.scope) is deep]
+            for scope, chunk in self._chunks(chosen):
                 text = json.dumps([r.as_dict() for r in chunk], ensure_ascii=False, separators=(",", ":"))
                 pack = {"pack": zlib.compress(text.encode(), 1), "deep": deep}
                 packs.append((f"{journal_prefix(scope)}P#{ulid()}", pack))
-        self._unwritten.clear()
         if packs:
             self._store.put_packs(self._execution, packs)
+
+    def _pack_scope(self, scope: str) -> str:
+        """The scope whose packs hold this one's records.
+
+        `""`, a pass of an opened container, or the first other container with an empty iteration: `all/3/each/`.
+        """
+        parts = scope.split("/") if scope else []
+        depth = 0
+        while depth < len(parts) and parts[depth] in self._opened:
+            depth += 2
+        return "/".join([*parts[:depth], *parts[depth : depth + 1], *([""] if depth < len(parts) else [])])
+
+    def _chunks(self, records: list[NodeRecord]) -> Iterator[tuple[str, list[NodeRecord]]]:
+        """Records in groups that fit into one item, each group of one scope of packs."""
+        by_scope: dict[str, list[NodeRecord]] = {}
+        for record in records:
+            by_scope.setdefault(self._pack_scope(record.scope), []).append(record)
+        for scope, together in by_scope.items():
+            chunk: list[NodeRecord] = []
+            size = 0
+            for record in together:
+                weight = len(json.dumps(record.as_dict()))
+                if chunk and size + weight > _PACK_BYTES:
+                    yield scope, chunk
+                    chunk, size = [], 0
+                chunk.append(record)
+                size += weight
+            yield scope, chunk
 
     def _item(self, record: NodeRecord, lease: int = 0) -> Item:
         body = json.dumps(record.as_dict(), ensure_ascii=False, separators=(",", ":"))
@@ -160,23 +224,3 @@ def records_of(item: Item) -> list[NodeRecord]:
 
 def _record(item: Item) -> NodeRecord:
     return NodeRecord.from_dict(json.loads(item["body"]))
-
-
-def _outermost(scope: str) -> str:
-    """The scope whose packs hold this one's records: `""`, or the first container with an empty iteration."""
-    return f"{scope.split('/')[0]}/" if scope else ""
-
-
-def _chunks(records: list[NodeRecord]) -> Iterator[list[NodeRecord]]:
-    """Records in groups that fit into one item, each group of one outermost container."""
-    chunk: list[NodeRecord] = []
-    size = 0
-    for record in sorted(records, key=lambda r: _outermost(r.scope)):
-        weight = len(json.dumps(record.as_dict()))
-        if chunk and (size + weight > _PACK_BYTES or _outermost(record.scope) != _outermost(chunk[0].scope)):
-            yield chunk
-            chunk, size = [], 0
-        chunk.append(record)
-        size += weight
-    if chunk:
-        yield chunk

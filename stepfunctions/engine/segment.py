@@ -1,32 +1,39 @@
-"""One call of the state machine: a segment or a question of a run, from the journal to the journal."""
+"""One call of the state machine: a segment, a turn or a question of a run, from the journal to the journal."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
-from shared.clock import iso
-from shared.runs.model import NodeRecord
+from shared.runs.model import NodeRecord, Run
 from shared.runs.store import RunStore
 from stepfunctions.engine.control import Control, halt_of
 from stepfunctions.engine.dataflow import Dataflow
-from stepfunctions.engine.errors import Failure, NodeFailed, Stopped
+from stepfunctions.engine.errors import BodyFailed, Continued, Failure, NodeFailed, Stopped
 from stepfunctions.engine.execute import NewWorld
 from stepfunctions.engine.frame import Frame
 from stepfunctions.engine.journal import Journal
+from stepfunctions.engine.lots import run_lot
+from stepfunctions.engine.opened import Passes
 from stepfunctions.engine.payloads import Objects, Value
-from stepfunctions.engine.waits import TaskDesk, Waits
+from stepfunctions.engine.visit import Visit
+from stepfunctions.engine.waits import TaskDesk
 from stepfunctions.plan import BoundNode, Plan
 
-_LONG_AGO: Final = "1970-01-01T00:00:00.000Z"  # the moment of a timer that is not to be waited for
+# Calls of one execution, after which the run goes on in another: each takes some ten events of the 25,000 that a
+# history can hold (a Task five, the Choice and the Map around it the rest), and branches at work may add to them.
+_CALLS_PER_EXECUTION = 1_500
 
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """Everything a call needs of the outside. `remaining` gives the seconds it has left; `owner` names the call."""
+    """Everything a call needs of the outside. `remaining` gives the seconds it has left; `owner` names the call.
+
+    `attempt` is that of the execution which calls (None: unknown).
+    """
 
     runs: RunStore
     desk: TaskDesk
@@ -34,56 +41,98 @@ class Engine:
     new_world: NewWorld
     remaining: Callable[[], float]
     owner: str
+    attempt: int | None
 
-    async def segment(self, plan: Plan, execution_id: str, number: int) -> dict[str, Any]:
+    async def segment(self, plan: Plan, execution_id: str, number: int, at: Sequence[int] = ()) -> dict[str, Any]:
         """Run a segment. Gives what the state machine has to know: `{until: […]}` for the timers behind it.
 
-        Raises NodeFailed (the run has failed, and is closed), Paused, Stopped, TimeSlice or Busy.
+        `at` has the numbers of the passes that the segment is in, the outermost first. Raises NodeFailed (the run has
+        failed, and is closed), BodyFailed, Paused, Stopped, TimeSlice or Busy.
         """
-        segment, state = plan.segments[number], f"segment {number}"
-        async with self._visit(plan, execution_id, state) as visit:
-            timers = [plan.nodes[n] for n in segment.arms]
-            # The last call leaves nothing open: a wait that nothing comes after is settled here.
-            wanted = plan.members[""] if segment.closes else segment.nodes
-            await visit.advance([*wanted, *(n for timer in timers for n in timer.waits_for)])
-            moments = [await visit.waits.arm(timer) for timer in timers]
-        if segment.closes:
+        segment, state = plan.segments[number], _named("segment", number, at)
+        if segment.scope in plan.in_lots:
+            return await self._lot(plan, execution_id, segment.scope, state, at)
+        async with self._visit(plan, execution_id, state, segment.scope, at) as visit:
+            moments = await visit.segment(segment)
+        if segment.closes and not segment.scope:
             await asyncio.to_thread(self._complete, visit.frame)
         elif plan.questions:
-            await asyncio.to_thread(self._leave, visit, state)
-        return {"until": [_LONG_AGO if m is None else iso(m) for m in moments]}
+            await asyncio.to_thread(self._leave, plan, visit, state)
+        return {"until": moments}
 
-    async def question(self, plan: Plan, execution_id: str, position: int, token: str) -> bool:
+    async def turn(
+        self, plan: Plan, execution_id: str, position: int, at: Sequence[int] = (), *, broken: bool = False
+    ) -> dict[str, Any]:
+        """Decide on the next pass of an opened container, or on several: `{turn: {go, at, items}, until: […]}`.
+
+        `at` as for `segment`; in the container's own pass, that pass is over. `broken`: its passes are executions of
+        their own, and one has failed. Raises as `segment` does, and Continued.
+        """
+        turning, state = plan.turns[position], _named("turn", position, at)
+        scope = plan.nodes[turning.node].scope
+        outer = tuple(at[: len(plan.around(scope))])
+        over = at[len(outer)] if len(at) > len(outer) else None
+        async with self._visit(plan, execution_id, state, scope, outer) as visit:
+            await visit.advance([*turning.nodes, *plan.nodes[turning.node].waits_for])
+            decided = await Passes(visit, turning, broken=broken).next(over)
+            if decided.numbers:
+                await asyncio.to_thread(self._continue, visit.frame.run)
+        if plan.questions:
+            await asyncio.to_thread(self._leave, plan, visit, state)
+        inside = [_text((*outer, number)) for number in decided.numbers]
+        single = turning.lanes == 1 and not turning.apart and bool(inside)
+        place = inside[0] if single else _text(outer)
+        turn = {"go": bool(inside), "at": place, "items": [] if single else inside, "broken": False}
+        return {"turn": turn, "until": decided.moments}
+
+    async def _lot(self, plan: Plan, execution_id: str, loop: str, state: str, at: Sequence[int]) -> dict[str, Any]:
+        async with self._visit(plan, execution_id, state, plan.nodes[loop].scope, at[:-1]) as visit:
+            try:
+                await run_lot(visit, loop, at[-1])
+            except Failure:  # the loop's turn reads of it, and decides
+                raise BodyFailed("an item failed; the run's record says which") from None
+        if plan.questions:
+            await asyncio.to_thread(self._leave, plan, visit, state)
+        return {"until": []}
+
+    async def question(self, plan: Plan, execution_id: str, position: int, token: str, at: Sequence[int] = ()) -> bool:
         """Ask the question at this position. False when there is nothing to wait for: the token is to be used at once.
 
         Raises as `segment` does.
         """
-        asking, state = plan.questions[position], f"question {position}"
+        asking, state = plan.questions[position], _named("question", position, at)
         node = plan.nodes[asking.node]
-        async with self._visit(plan, execution_id, state) as visit:
+        async with self._visit(plan, execution_id, state, node.scope, at) as visit:
             await visit.advance([*(n for n in asking.nodes if n != node.id), *node.waits_for])
             asked = await visit.waits.ask(node, token)
-        await asyncio.to_thread(self._leave, visit, state)
+        await asyncio.to_thread(self._leave, plan, visit, state)
         return asked
 
     @asynccontextmanager
-    async def _visit(self, plan: Plan, execution_id: str, state: str) -> AsyncIterator[_Visit]:
+    async def _visit(
+        self, plan: Plan, execution_id: str, state: str, scope: str, at: Sequence[int]
+    ) -> AsyncIterator[Visit]:
         """A call's stay with a run: its journal read at the start, what was noted written at the end."""
         run = await asyncio.to_thread(self.runs.begin, execution_id, state if plan.questions else None)
-        if run is None or run.plan != plan.digest:
-            raise Stopped("the run has ended, or belongs to another plan")
+        if run is None or run.plan != plan.digest or (self.attempt is not None and run.attempt != self.attempt):
+            raise Stopped("the run has ended, goes on in another execution, or belongs to another plan")
         halt = halt_of(run)
         if halt is not None:
             raise halt
-        journal = Journal(self.runs, execution_id, self.owner)
+        journal = Journal(self.runs, execution_id, self.owner, plan.opened - plan.in_lots)
         frame = Frame(plan, run, Value(encoded=run.trigger, objects=self.objects), self.objects)
         control = Control(run, lambda: self.runs.get(execution_id), self.remaining)
-        flow = Dataflow(journal, control, self.new_world)
+        visit = Visit(frame, journal, Dataflow(journal, control, self.new_world), self.desk)
         try:
-            frame.take_over(await asyncio.to_thread(journal.load_scope, ""))
-            yield _Visit(frame, journal, flow, Waits(flow, frame, self.desk))
+            await visit.recorded()
+            for container, number in zip(plan.around(scope), at, strict=False):
+                visit = await visit.inside(container, number)
+                await visit.recorded()
+            yield visit
         except Failure as failure:
             journal.flush()
+            if visit.frame.parent is not None:
+                raise BodyFailed("a node failed; the run's record says which") from None
             await asyncio.to_thread(self.runs.close, execution_id, "failed", error=failure.as_dict())
             raise NodeFailed("a node failed; the run's record says which") from None
         finally:
@@ -92,39 +141,36 @@ class Engine:
     def _complete(self, frame: Frame) -> None:
         self.runs.close(frame.run.id, "completed", final_output=_final_output(frame).store(self.objects))
 
-    def _leave(self, visit: _Visit, state: str) -> None:
+    def _continue(self, run: Run) -> None:
+        """Go on in a new execution, over the same journal, before this one's history is full. Raises Continued.
+
+        What starts it is the event of this one's end (`stepfunctions.reconcile`).
+        """
+        if run.calls - run.calls_before < _CALLS_PER_EXECUTION:
+            return
+        self.runs.hand_over(run)
+        raise Continued("the run goes on in a new execution")
+
+    def _leave(self, plan: Plan, visit: Visit, state: str) -> None:
         """This call is over: the run rests if no other is at it, a question is open, and none has begun meanwhile."""
         run = self.runs.leave(visit.frame.run.id, state)
-        if run is not None and not run.working and any(_is_asked(r) for r in visit.journal.load_scope("")):
+        if run is not None and not run.working and self._asks(plan, visit):
             self.runs.rest(run.id, "human_input", since=run.calls)
 
+    def _asks(self, plan: Plan, visit: Visit) -> bool:
+        if any(_is_asked(r) for r in visit.journal.load_scope(visit.frame.path)):
+            return True
+        elsewhere = plan.opened and any(plan.nodes[q.node].scope for q in plan.questions)
+        return bool(elsewhere) and any(_is_asked(r) for r in visit.journal.load_all())
 
-@dataclass(frozen=True, slots=True)
-class _Visit:
-    frame: Frame
-    journal: Journal
-    flow: Dataflow
-    waits: Waits
 
-    async def advance(self, node_ids: Iterable[str]) -> None:
-        """Settle these nodes, the pure nodes they need, and the waits before them that the machine has passed."""
-        wanted = self._with_needs(node_ids)
-        nodes = self.frame.plan.nodes
-        waits = [nodes[n] for n in wanted if nodes[n].kind in ("timer", "question")]
-        for wait in waits:
-            await self.flow.run(self.frame, self._with_needs(wait.waits_for))
-            await self.waits.settle(wait)
-        await self.flow.run(self.frame, [n for n in wanted if nodes[n] not in waits])
+def _named(what: str, number: int, at: Sequence[int]) -> str:
+    """A state, among those of all passes."""
+    return " ".join([what, str(number), *([_text(at)] if at else [])])
 
-    def _with_needs(self, node_ids: Iterable[str]) -> list[str]:
-        plan, wanted, stack = self.frame.plan, set[str](), list(node_ids)
-        while stack:
-            node_id = stack.pop()
-            outcome = self.frame.outcomes.get(node_id)
-            if node_id not in wanted and not (outcome is not None and outcome.settled):
-                wanted.add(node_id)
-                stack += plan.nodes[node_id].waits_for
-        return [n for n in plan.members[""] if n in wanted]
+
+def _text(at: Sequence[int]) -> str:
+    return "/".join(str(number) for number in at)
 
 
 def _is_asked(record: NodeRecord) -> bool:

@@ -1,28 +1,31 @@
-"""Timers and questions: what is done before the state machine waits, and what when it has gone on."""
+"""Timers, questions and children: what is done before the state machine waits, and what when it has gone on."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
 from shared.clock import now_ms
 from shared.ids import new_id
-from shared.nodes.base import Asked, Call, NodeError, Outputs, Question, Timer
+from shared.nodes.base import Asked, Call, Child, Ended, NodeError, Outputs, Question, Timer, Wanted
 from shared.nodes.registry import get
 from shared.runs.model import NodeRecord
 from stepfunctions.engine.dataflow import Dataflow, load
 from stepfunctions.engine.errors import Failure
 from stepfunctions.engine.execute import Skipped, fail, prepare, settle, skip
 from stepfunctions.engine.frame import Frame, Outcome
+from stepfunctions.engine.payloads import Value
 from stepfunctions.plan import BoundNode
 
 _COARSE_MS: Final = 3_000  # moto leaves out what is below a second, of the moment and then of the time to it
 
 
 class TaskDesk(Protocol):
-    """The inbox, as the engine needs it (`shared.tasks.service`)."""
+    """What one run waits for, as the engine needs it: the inbox (`shared.tasks.service`) and the runs that it starts
+    (`stepfunctions.children`).
+    """
 
     def open(self, task_id: str, node_id: str, asked: Asked, token: str) -> bool:
         """Put a task into the inbox, or give an open one its new token; False if it is closed already."""
@@ -30,6 +33,17 @@ class TaskDesk(Protocol):
 
     def settle(self, task_id: str) -> Mapping[str, Any] | None:
         """The answer to a task; None, and the task closed, if nobody answered in time."""
+        ...
+
+    def begin(self, record: NodeRecord, wanted: Wanted, token: str) -> bool:
+        """Start a node's child, or give the one that is there its new token; False if it has ended. Raises NodeError.
+
+        `record` names the child and the node's attempt.
+        """
+        ...
+
+    def ended(self, child_id: str) -> Ended | None:
+        """How a child ended, its output as it is stored; None, and the child cancelled, if it has not."""
         ...
 
 
@@ -61,9 +75,9 @@ class Waits:
         return None if stands.settled else stands.record.until
 
     async def ask(self, node: BoundNode, token: str) -> bool:
-        """Put a question into the inbox; False when it is not to be asked, or is answered already."""
-        question = get(node.type)
-        if not isinstance(question, Question):
+        """Put a question into the inbox, or start a child; False when there is nothing to wait for, or no more."""
+        node_type = get(node.type)
+        if not isinstance(node_type, (Question, Child)):
             raise TypeError(f"{node.type} is no question")
         outcome = self.frame.outcomes.get(node.id)
         if outcome is not None and outcome.settled:
@@ -71,8 +85,10 @@ class Waits:
         record, call = await self._begin(node)
         if call is None:
             return False
+        if isinstance(node_type, Child):
+            return await self._begin_child(node, record, outcome, node_type.wanted(call), token)
         try:
-            asked = question.ask(call)
+            asked = node_type.ask(call)
         except NodeError as error:
             await self._failed(node, record, error)
             return False
@@ -82,6 +98,20 @@ class Waits:
         if outcome.settled:
             return False
         return await asyncio.to_thread(self.desk.open, outcome.record.task or "", node.id, asked, token)
+
+    async def _begin_child(
+        self, node: BoundNode, record: NodeRecord, outcome: Outcome | None, wanted: Wanted, token: str
+    ) -> bool:
+        if outcome is None:
+            record.child = new_id("ex")
+            outcome = await self._rest(record)
+        if outcome.settled:
+            return False
+        try:
+            return await asyncio.to_thread(self.desk.begin, outcome.record, wanted, token)
+        except NodeError as error:
+            await self._failed(node, outcome.record, error)
+            return False
 
     async def settle(self, node: BoundNode) -> None:
         """Settle a wait that the state machine has left behind: its time is over, or it has been answered."""
@@ -105,6 +135,15 @@ class Waits:
             else:
                 given = answer
                 await self._settled(node, record, lambda call: question.answered(call, given))
+        elif isinstance(node_type, Child):
+            child, run = node_type, await asyncio.to_thread(self.desk.ended, record.child or "")
+            if run is None:
+                await self._settled(node, record, child.lapsed)
+            else:
+                # Only the reference of a large value goes from the child's run into this one's.
+                output = Value(encoded=run.output or {"v": None}, objects=self.frame.objects)
+                handed_on = replace(run, output=output)
+                await self._settled(node, record, lambda call: child.ended(call, handed_on))
 
     async def _begin(self, node: BoundNode) -> tuple[NodeRecord, Call | None]:
         """The node's new record and call; no call when it is skipped or has failed already."""

@@ -94,7 +94,7 @@ def test_a_pause_taken_back_before_the_answer_changes_nothing(mine: Caller, echo
 
 
 def test_cancel_in_a_slow_node(mine: Caller, echo: EchoServer, local: Stack, called: Callable[[str, str], Any]) -> None:
-    run_id = mine.start(in_a_row(echo, "cancel-slow"))
+    run_id = mine.start(in_a_row(echo, "cancel-slow", timeout_seconds=600))  # Express cannot be stopped
     called("cancel-slow", "middle")
     assert mine.control(run_id, "cancel")["status"] == "cancelled"
     described = local.client("stepfunctions").describe_execution(executionArn=execution_of(local, run_id))

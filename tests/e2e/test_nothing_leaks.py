@@ -115,7 +115,7 @@ def test_histories_hold_control_only(
         text = json.dumps(events, default=str, ensure_ascii=False)
         assert not [s for s in (MARK, EMAIL, *secrets, *tokens) if s in text], events[0]
         given = json.loads(events[0]["executionStartedEventDetails"]["input"])
-        assert set(given) == {"tenant", "execution", "plan", "timeouts"}
+        assert set(given) == {"tenant", "execution", "attempt", "plan", "timeouts"}
 
 
 def test_machines_hand_over_control_only(marked: list[Json], local: Stack) -> None:
@@ -129,7 +129,7 @@ def test_machines_hand_over_control_only(marked: list[Json], local: Stack) -> No
             for payload in _payloads(json.loads(definition)):
                 seen += 1
                 # Its token is in the arguments, because it must be; it is good for one answer, and for this account.
-                assert set(payload) <= {"run", "segment", "question", "park", "token"}
+                assert set(payload) <= {"run", "segment", "question", "park", "token", "within"}
                 assert payload["run"] == "{% $states.input %}"
     assert seen
 

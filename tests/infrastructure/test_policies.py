@@ -37,7 +37,7 @@ class Deployed:
                 aws_access_key_id=answer["AccessKeyId"],
                 aws_secret_access_key=answer["SecretAccessKey"],
                 aws_session_token=answer["SessionToken"],
-                config=Config(retries={"max_attempts": 1}),
+                config=Config(retries={"max_attempts": 1}, inject_host_prefix=False),
             )
 
         return client
@@ -205,7 +205,7 @@ def test_machines_and_schedules_of_others_are_out_of_reach(deployed: Deployed) -
     assert refused(lambda: api("stepfunctions").create_state_machine(name="foreign", **machine))
     root = deployed.emulator.client("stepfunctions")
     foreign = root.create_state_machine(name="foreign", **machine)["stateMachineArn"]
-    starts = {"Api", "Webhook", "Dispatcher", "RunEvents"}
+    starts = {"Api", "Webhook", "Tasks", "Dispatcher", "RunEvents"}
     for name in FUNCTIONS:
         client = deployed.function(name)("stepfunctions")
         assert refused(lambda c=client: c.start_execution(stateMachineArn=made)) == (name not in starts), name
@@ -220,6 +220,25 @@ def test_machines_and_schedules_of_others_are_out_of_reach(deployed: Deployed) -
     assert not refused(lambda: api("scheduler").create_schedule(GroupName=group, **schedule))
     assert not refused(lambda: api("scheduler").delete_schedule(GroupName=group, Name="s"))
     assert refused(lambda: api("scheduler").create_schedule(**schedule))
+
+
+def test_who_may_wait_for_which_executions(deployed: Deployed) -> None:
+    prefix, root = deployed.outputs["MachinePrefix"], deployed.emulator.client("stepfunctions")
+    definition = json.dumps({"StartAt": "S", "States": {"S": {"Type": "Succeed"}}})
+    made = {
+        name: root.create_state_machine(
+            name=name, definition=definition, roleArn=deployed.outputs["StatesRoleArn"], type="EXPRESS"
+        )["stateMachineArn"]
+        for name in (f"{prefix}express-own", f"{prefix}other", "express-foreign")
+    }
+    for function in FUNCTIONS:
+        client = deployed.function(function)("stepfunctions")
+        waited = [
+            name
+            for name, arn in made.items()
+            if not refused(lambda c=client, a=arn: c.start_sync_execution(stateMachineArn=a))
+        ]
+        assert waited == ([f"{prefix}express-own"] if function in ("Api", "Webhook") else []), function
 
 
 def test_who_may_answer_a_task(deployed: Deployed) -> None:

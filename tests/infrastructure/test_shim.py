@@ -335,3 +335,23 @@ def test_a_cron_expression_is_in_its_time_zone(emulator: Emulator) -> None:
     )
     told = until(lambda: file.read_text() if file.exists() else "", bool, 80).strip()
     assert told == f"{due.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def test_express_executions_tell_nobody(emulator: Emulator) -> None:
+    sqs, events = emulator.client("sqs"), emulator.client("events")
+    queue = sqs.create_queue(QueueName="ended")["QueueUrl"]
+    pattern = {"source": ["aws.states"], "detail": {"status": ["SUCCEEDED"]}}
+    events.put_rule(Name="ended", EventPattern=json.dumps(pattern))
+    events.put_targets(Rule="ended", Targets=[{"Id": "q", "Arn": "arn:aws:sqs:us-east-1:000000000000:ended"}])
+    definition = json.dumps({"QueryLanguage": "JSONata", "StartAt": "P", "States": {"P": PASS}})
+    role = "arn:aws:iam::000000000000:role/probe"
+    express, standard = (
+        emulator.client("stepfunctions").create_state_machine(name=t, definition=definition, roleArn=role, type=t)
+        for t in ("EXPRESS", "STANDARD")
+    )
+    for machine in (express, standard):
+        assert emulator.end(emulator.start(machine["stateMachineArn"]))["status"] == "SUCCEEDED"
+    told = until(lambda: sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", []), bool)
+    events.remove_targets(Rule="ended", Ids=["q"])
+    events.delete_rule(Name="ended")
+    assert {json.loads(m["Body"])["detail"]["stateMachineArn"] for m in told} == {standard["stateMachineArn"]}

@@ -64,11 +64,15 @@ def test_nothing_runs_on_another_platform_than_the_archives_are_made_for() -> No
     assert all(not {"Runtime", "Architectures"} & set(f) for f in FUNCTIONS.values())
 
 
-def test_state_machines_may_call_two_functions_and_nothing_else() -> None:
+def test_state_machines_may_call_two_functions_and_start_each_other_and_nothing_else() -> None:
     role = RESOURCES["StatesRole"]["Properties"]
-    [statement] = [s for p in role["Policies"] for s in p["PolicyDocument"]["Statement"]]
-    assert statement["Action"] == "lambda:InvokeFunction"
-    assert [r["Fn::Sub"].rsplit("-", 1)[1] for r in statement["Resource"]] == ["runner", "tasks"]
+    [calls, starts, ends] = [s for p in role["Policies"] for s in p["PolicyDocument"]["Statement"]]
+    assert calls["Action"] == "lambda:InvokeFunction"
+    assert [r["Fn::Sub"].rsplit("-", 1)[1] for r in calls["Resource"]] == ["runner", "tasks"]
+    assert starts["Action"] == "states:StartExecution"
+    assert starts["Resource"]["Fn::Sub"].endswith(":stateMachine:${AWS::StackName}-*")
+    assert ends["Action"] == ["states:DescribeExecution", "states:StopExecution"]
+    assert ends["Resource"]["Fn::Sub"].endswith(":execution:${AWS::StackName}-*:*")
     assert "ManagedPolicyArns" not in role
 
 

@@ -18,7 +18,7 @@ import httpx
 from shared.live import connections
 from shared.live.store import ChannelStore
 from shared.members.store import MemberStore
-from shared.runs.model import NodeRecord, RunStatus
+from shared.runs.model import ChildLink, NodeRecord, RunStatus
 from shared.runs.store import RunStore
 from shared.store import pages
 from shared.store.table import Change, TenantTable
@@ -145,17 +145,21 @@ def _run(client: httpx.Client, table: TenantTable, samples: Samples, workflow_id
     node = {"status": "running", "owner": "call", "lease": 0, "body": json.dumps({"node": "add", "day": MARK})}
     runs.put_node(run_id, "", "add", node)
     runs.put_packs(run_id, [("J##P#1", {"records": [node["body"]]})])
+    runs.put_lot(run_id, "each", 0, {"lot": json.dumps({"day": MARK})})
     runs.put_event(run_id, "1", {"type": "node.completed", "body": node["body"]})
     runs.park(run_id, "Wait", b"sealed")
+    runs.link(run_id, ChildLink("ex_child", 1, b"sealed", 1))
     runs.park(run_id, "Wait longer", f"sealed {MARK}".encode())
     failed = a_run(table.tenant, workflow_id=workflow_id, trigger={"v": MARK})
     runs.close(failed.id, "failed", error={"message": MARK})
     samples.record(runs.get(run_id), runs.get(failed.id), NodeRecord("add", "", "failed"), Change(set={"lease": 1}))
     samples.record("completed", kind=RunStatus)
+    samples.record(ChildLink("ex_child", 2, b"other", 2))
     item = table.get(table.keys.run(run_id)) or {}
     last = {name: item[name] for name in ("PK", "SK", "GSI1PK", "GSI1SK")}
     samples.value(
         execution_id=[run_id, failed.id],
+        child_id=["ex_child"],
         start=[None, last],
         item=[{k: without_mark(v) for k, v in item.items() if not k.startswith("GSI")}],  # its PK is the other tenant's
         seen=[node],
@@ -164,6 +168,9 @@ def _run(client: httpx.Client, table: TenantTable, samples: Samples, workflow_id
         condition=[None],
         prefix=["J#", "E#"],
         packs=[[("J##P#1", {"records": []})]],
+        loop=["each"],
+        records=[[NodeRecord("add", "", "completed")]],
+        sort_keys=[["J##P#1"]],
         sequence=["1"],
         after=["", "0"],
         state=["Wait"],

@@ -1,27 +1,33 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from infrastructure.local.interpreter import Functions, running
+from shared.aws.clients import client
+from shared.members.service import SignedUp
 from shared.runs.model import NodeRecord, Run
 from shared.runs.store import RunStore
 from shared.settings import settings
 from shared.store.table import TenantTable
 from shared.tasks.service import TaskService
-from shared.tenancy import Tenant
+from shared.tenancy import Principal, Tenant
+from shared.workflows import service as workflows
 from shared.workflows.model import Document
 from stepfunctions import publish as publishing
 from stepfunctions.engine.journal import records_of
 from stepfunctions.engine.payloads import Value
 from stepfunctions.publish import publish
 from stepfunctions.published import Published
+from stepfunctions.release import publish_workflow
 from stepfunctions.start import payload_objects, start
 from tests.echo_server import EchoServer, serving
+from tests.stepfunctions.engine.faults import Service, Wire, service
+from tests.stepfunctions.events import EventBridge
 
 
 @dataclass
@@ -79,9 +85,57 @@ def machines(aws: dict[str, str], tenant: Tenant, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.fixture
+def events(machines: Machines) -> Iterator[EventBridge]:
+    """The ends of executions reach the function that looks after runs, as on AWS."""
+    with EventBridge() as bridge:
+        yield bridge
+
+
+@pytest.fixture(name="publish")
+def publishing_as(owner: SignedUp, tenant: Tenant) -> Callable[[Document, str], str]:
+    """Publishes a workflow of the first tenant under this id; gives the id."""
+    who = Principal(tenant, "user", owner.user.id, "owner", user_id=owner.user.id)
+
+    def made(document: Document, workflow_id: str) -> str:
+        workflows.create(who, document.model_copy(update={"id": workflow_id}))
+        publish_workflow(tenant, who, workflow_id, None)
+        return workflow_id
+
+    return made
+
+
+@pytest.fixture
+def stopped(machines: Machines) -> Iterator[list[str]]:
+    """The names of the executions that were stopped. (moto's callback states do not notice that they are.)"""
+    found: list[str] = []
+
+    def note(params: dict[str, Any], **_: Any) -> None:
+        found.append(params["executionArn"].rsplit(":", 1)[1])
+
+    hooks = client("stepfunctions").meta.events
+    hooks.register("provide-client-params.sfn.StopExecution", note, unique_id="stopped")
+    yield found
+    hooks.unregister("provide-client-params.sfn.StopExecution", unique_id="stopped")
+
+
+@pytest.fixture
 def http(monkeypatch: pytest.MonkeyPatch) -> Iterator[EchoServer]:
     """A local HTTP service that http_request may reach."""
     with serving() as server:
         monkeypatch.setenv("SW_ALLOWED_HOSTS", server.host)
         settings.cache_clear()
         yield server
+
+
+@pytest.fixture
+def remote(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
+    """A local service that http_request may reach, and that can be made to stall and to fail."""
+    with service() as server:
+        monkeypatch.setenv("SW_ALLOWED_HOSTS", server.base.removeprefix("http://"))
+        settings.cache_clear()
+        yield server
+
+
+@pytest.fixture
+def wire(aws: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Wire:
+    return Wire(monkeypatch)

@@ -140,6 +140,7 @@ def test_explain():
     text = command("explain", golden("pure-chain")).stdout
     assert re.search(r"^ +segment\.0 +runner +start double out$", text, re.MULTILINE)
     assert re.search(r"^ +segment\.0 +Task +-$", text, re.MULTILINE)
+    assert "Longest path: states 1, calls 1\n  start → double → out" in text
     cost = f"{found['cost_per_1000_runs']['total']:.4f}"
     other = f"{found['one_state_per_node']['cost_per_1000_runs']['total']:.4f}"
     assert re.search(rf"^ +total, \$ per 1,000 runs +{cost} +{other}$", text, re.MULTILINE)

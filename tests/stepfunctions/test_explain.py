@@ -5,8 +5,8 @@ import pytest
 from infrastructure.local.cloud import properties, template
 from stepfunctions import explain
 from stepfunctions.compiler.compile import compile_document
-from stepfunctions.explain import transitions
 from stepfunctions.plan import Plan
+from stepfunctions.transitions import transitions
 from tests.stepfunctions.compiler.documents import document, node
 
 

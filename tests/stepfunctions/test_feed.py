@@ -11,6 +11,7 @@ from infrastructure.local.interpreter import Context
 from shared.aws.dynamo import Dynamo
 from shared.aws.streams import Change, Undecodable, read
 from shared.errors import Unavailable
+from shared.runs.model import NodeRecord
 from shared.runs.store import RunStore
 from shared.store.table import TenantTable
 from shared.tasks.service import TaskService
@@ -306,3 +307,25 @@ def test_a_retried_run_tells_of_its_next_attempt(machines, http, stream, tenant)
     events = _fed(stream, tenant, run.id)
     ended = [(e["type"], e["attempt"]) for e in events if e["type"].startswith("execution_")]
     assert ended == [(f"execution_{what}", n) for n in (0, 1) for what in ("started", "failed")]
+
+
+def test_what_a_run_begins_with_tells_nothing_and_hides_nothing(machines, stream, tenant):
+    """Its journal is there before the run is, and the stream may come between the two."""
+    flow = document(
+        [
+            node("start", "manual_trigger"),
+            node("a", "transform", {"expression": "1"}),
+            node("b", "log"),
+            node("out", "output"),
+        ],
+        "start.trigger -> a.input; a.output -> b.message; a.output -> out.value",
+    )
+    pinned = NodeRecord("a", "", "completed", outputs={"output": {"v": 7}}, origin="pinned")
+    RunStore(TenantTable(tenant)).put_nodes("ex_early", [pinned])
+    assert feed(stream.records()) == []
+    run = machines.until(machines.start(flow, execution_id="ex_early", given=[pinned]))
+    assert machines.value(run.final_output) == 7
+    told = _told(_fed(stream, tenant, run.id))
+    assert (told[0], told[-1]) == (("execution_started", None), ("execution_completed", None))
+    assert ("node_completed", "b") in told
+    assert "a" not in {node_id for _, node_id in told}

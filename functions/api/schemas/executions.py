@@ -12,21 +12,63 @@ RunStatus = Literal["pending", "running", "paused", "completed", "failed", "canc
 NodeStatus = Literal["pending", "running", "paused", "completed", "failed", "skipped", "cancelled"]
 
 
+# Outputs of nodes, by node id and port, that a run takes over instead of running the nodes.
+Outputs = Annotated[dict[str, dict[str, Any]], Field(max_length=1_000)]
+Version = Annotated[int, Field(ge=1, le=999_999)] | Literal["draft"] | None
+
+
 class ExecuteIn(Body):
     """How to start a run.
 
     Without `trigger_node` it starts at the manual trigger, else at the only one. Without `version` it is the published
-    one or, while there is none, the draft.
+    one or, while there is none, the draft. The nodes of `pinned` are not run: they deliver these outputs, by port.
     """
 
     trigger_data: Any = None
     trigger_node: Annotated[str, StringConstraints(min_length=1, max_length=100)] | None = None
-    version: Annotated[int, Field(ge=1, le=999_999)] | Literal["draft"] | None = None
+    version: Version = None
+    wait_seconds: Annotated[float, Field(ge=0, le=25)] = 0
+    pinned: Outputs = Field(default_factory=dict)
+
+
+class ExecuteNodeIn(Body):
+    """What to run a node with: a value for each input port, and what other nodes deliver where its expressions read
+    them, by node and port. `version` as for a run.
+    """
+
+    inputs: Annotated[dict[str, Any], Field(max_length=100)] = Field(default_factory=dict)
+    trigger_data: Any = None
+    outputs_of: Outputs = Field(default_factory=dict)
+    version: Version = None
     wait_seconds: Annotated[float, Field(ge=0, le=25)] = 0
 
 
+class ReplayIn(Body):
+    """From where to run anew. The nodes of `edits` deliver these outputs, by port, and are not run. Without `version`
+    it is the one of the original run.
+    """
+
+    from_node: Annotated[str, StringConstraints(min_length=1, max_length=100)]
+    edits: Outputs = Field(default_factory=dict)
+    version: Version = None
+
+
+class RetryIn(Body):
+    """How to go on: with the version that the run has, or with another that what it has recorded fits."""
+
+    version: Version = None
+
+
+class Parent(Answer):
+    """The node that has started a run and waits for it. `iteration` counts the loops that the node is in."""
+
+    execution_id: str
+    node_id: str
+    iteration: list[int]
+
+
 class ExecutionSummary(Answer):
-    """A run in a list. `version` 0 is a draft."""
+    """A run in a list. `version` 0 is a draft. `parent` is set for the run of a sub-workflow."""
 
     id: str
     workflow_id: str
@@ -34,6 +76,7 @@ class ExecutionSummary(Answer):
     status: RunStatus
     pause_reason: Literal["requested", "human_input"] | None
     triggered_by: dict[str, Any]
+    parent: Parent | None
     trigger_node: str | None
     created_at: TimeOut
     started_at: TimeOut | None
@@ -56,7 +99,10 @@ class ExecutionOut(ExecutionSummary):
 
 
 class NodeExecution(Answer):
-    """What a node did. `task_id` is a question's task, `until` the moment that a timer waits for."""
+    """What a node did. `task_id` is a question's task, `child_execution_id` a sub-workflow's run, `until` the moment
+    that a timer waits for. With an `origin` this run has not run the node: its outputs are another run's, a person's
+    edit of those, or pinned.
+    """
 
     type: str
     status: NodeStatus
@@ -70,7 +116,9 @@ class NodeExecution(Answer):
     usage: dict[str, Any]
     logs: list[dict[str, Any]]
     task_id: str | None
+    child_execution_id: str | None
     until: TimeOut | None
+    origin: Literal["replayed", "edited", "pinned"] | None
 
 
 class NodeInRun(NodeExecution):

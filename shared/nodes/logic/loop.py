@@ -39,10 +39,18 @@ class Loop(Container):
                 "description": "`fail`: the loop fails. `skip`: the results leave it out. `null`: its result is null.",
                 "default": "fail",
             },
+            "tolerated_failures": {
+                "type": "integer",
+                "minimum": 0,
+                "title": "Failures put up with",
+                "description": "With `skip` or `null`: the loop fails when more items than this have failed. "
+                "Without it, any number may.",
+            },
             "mode": {
-                "enum": ["inline"],
+                "enum": ["inline", "distributed"],
                 "title": "Mode",
-                "description": "`inline`: up to 10,000 items, in the run itself.",
+                "description": "`inline`: up to 10,000 items, in the run itself. `distributed`: up to 1,000,000, in "
+                "executions of their own (10,000 where the body waits for something).",
                 "default": "inline",
             },
             "result": {
@@ -57,5 +65,5 @@ class Loop(Container):
         },
         "additionalProperties": False,
     }
-    errors = ("InvalidInput", "TooManyItems", "ExpressionError")
+    errors = ("InvalidInput", "TooManyItems", "TooManyFailures", "ExpressionError")
     example = {"config": {"max_concurrency": 5}, "inputs": {"items": [{"id": 1}, {"id": 2}]}}

@@ -15,7 +15,6 @@ from stepfunctions.compiler.checks.readable_names import readable_names
 from stepfunctions.compiler.checks.required_inputs import required_inputs
 from stepfunctions.compiler.checks.timeouts import timeouts
 from stepfunctions.compiler.checks.too_many_triggers import too_many_triggers
-from stepfunctions.compiler.checks.waits_in_loops import waits_in_loops
 from stepfunctions.compiler.checks.walls import walls
 from stepfunctions.compiler.diagnostics import Diagnostic
 from stepfunctions.compiler.graph import Graph
@@ -26,7 +25,6 @@ CHECKS: Final[tuple[Callable[[Graph], Iterator[Diagnostic]], ...]] = (
     configs,
     ports,
     walls,
-    waits_in_loops,
     required_inputs,
     timeouts,
     readable_names,

@@ -14,7 +14,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from shared.nodes import catalogue
-from shared.nodes.base import Category, Container, Effect, NodeType, Port, PortType, Pure, Question, Timer, Trigger
+from shared.nodes.base import Category, Container, Effect, NodeType, Port, PortType, Pure, Trigger, Wait
 from shared.nodes.registry import get, names
 from tests.shared.nodes.calls import deliver, evaluate
 
@@ -33,7 +33,7 @@ def properties(schema: Mapping[str, Any], path: str = "config") -> Iterator[tupl
 
 @every_type
 def test_the_declaration_is_complete(node_type: NodeType) -> None:
-    assert isinstance(node_type, (Trigger, Pure, Effect, Timer, Question, Container))
+    assert isinstance(node_type, (Trigger, Pure, Effect, Wait, Container))
     assert node_type.category in get_args(Category)
     assert node_type.display_name
     assert node_type.description.endswith(".")

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
+from statistics import mean
 
 import pytest
 from hypothesis import given
@@ -81,7 +83,65 @@ def test_long_chains(n: int):
     assert elements(region) == list(range(n))
 
 
+def length(region: Region, weights: Sequence[float]) -> float:
+    """How long a run is."""
+    if isinstance(region, Leaf):
+        return weights[region.element]
+    parts = [length(p, weights) for p in region.parts]
+    return sum(parts) if isinstance(region, Series) else max(parts)
+
+
+def longest(before: list[int], weights: Sequence[float]) -> float:
+    """The longest path; elements are numbered in an order in which they can run."""
+    ends: list[float] = []
+    for i, mask in enumerate(before):
+        ends.append(weights[i] + max((ends[j] for j in range(i) if mask >> j & 1), default=0))
+    return max(ends)
+
+
+@given(orders())
+def test_a_run_is_as_long_as_the_longest_path(before: list[int]):
+    ones = [1] * len(before)
+    assert length(decompose(before), ones) == longest(before, ones)
+
+
+@given(orders(), st.data())
+def test_weights_lose_no_order(before: list[int], data: st.DataObject):
+    weights = data.draw(st.lists(st.floats(0, 1e6), min_size=len(before), max_size=len(before)))
+    region = decompose(before, weights)
+    assert sorted(elements(region)) == list(range(len(before)))
+    assert {(i, j) for j, mask in enumerate(before) for i in range(len(before)) if mask >> i & 1} <= order(region)
+    assert longest(before, weights) <= length(region, weights) + 1e-6
+
+
+N = closed(4, {(0, 2), (0, 3), (1, 3)})
+
+
 def test_an_n_is_cut_into_waves():
-    # 0 < 2, 0 < 3, 1 < 3
-    region = decompose(closed(4, {(0, 2), (0, 3), (1, 3)}))
-    assert region == Series((Parallel((Leaf(0), Leaf(1))), Parallel((Leaf(2), Leaf(3)))))
+    assert decompose(N) == Series((Parallel((Leaf(0), Leaf(1))), Parallel((Leaf(2), Leaf(3)))))
+
+
+def test_an_n_is_cut_where_its_run_is_short():
+    # In waves it would take 20, its longest path is 11.
+    region = decompose(N, [1, 10, 10, 1])
+    assert region == Series((Leaf(0), Parallel((Series((Leaf(1), Leaf(3))), Leaf(2)))))
+
+
+def test_waits_of_unknown_length_cost_little():
+    rng = random.Random(5)
+    ratios = []
+    for _ in range(100):
+        n = rng.randint(5, 40)
+        likely = rng.choice([1, 2, 4, 8]) / n
+        before = closed(n, {(i, j) for i in range(n) for j in range(i + 1, n) if rng.random() < likely})
+        taken = [rng.random() for _ in range(n)]
+        ratios.append(length(decompose(before), taken) / longest(before, taken))
+    assert mean(ratios) <= 1.1
+
+
+def test_many_elements_that_hang_together():
+    rng = random.Random(6)
+    before = closed(300, {(i, j) for i in range(300) for j in range(i + 1, 300) if rng.random() < 0.01})
+    region = decompose(before)
+    assert sorted(elements(region)) == list(range(300))
+    assert length(region, [1] * 300) == longest(before, [1] * 300)

@@ -9,7 +9,6 @@ import pytest
 from shared.ids import ulid
 from shared.runs.model import NodeRecord, Run
 from shared.runs.store import RunStore
-from shared.settings import settings
 from shared.store.table import TenantTable
 from shared.tenancy import Tenant, new_tenant
 from shared.workflows.model import Document
@@ -21,7 +20,7 @@ from stepfunctions.engine.payloads import Value
 from stepfunctions.plan import Plan
 from stepfunctions.publish import publish
 from stepfunctions.start import payload_objects, start
-from tests.stepfunctions.engine.faults import Service, Time, Wire, service
+from tests.stepfunctions.engine.faults import Time
 
 BY = {"kind": "test", "id": None, "user": None}
 
@@ -43,14 +42,25 @@ class Bench:
     def plan(self, run: Run) -> Plan:
         return plans.load(self.tenant, run.plan)
 
-    def envelope(self, run: Run) -> dict[str, Any]:
-        return {"tenant": self.tenant.id, "execution": run.id, "plan": run.plan, "timeouts": []}
+    def envelope(self, run: Run, at: str = "") -> dict[str, Any]:
+        return {"tenant": self.tenant.id, "execution": run.id, "plan": run.plan, "timeouts": [], "at": at}
+
+    def turn(self, run: Run, position: int = 0, at: str = "") -> dict[str, Any]:
+        """One call of the runner that decides on a container's passes."""
+        event = {"run": self.envelope(run, at), "turn": position}
+        return calls.segment_call(event, owner=ulid(), remaining=lambda: 300.0)
 
     def call(
-        self, run: Run, number: int = 0, *, owner: str | None = None, remaining: Callable[[], float] = lambda: 300.0
+        self,
+        run: Run,
+        number: int = 0,
+        *,
+        at: str = "",
+        owner: str | None = None,
+        remaining: Callable[[], float] = lambda: 300.0,
     ) -> dict[str, Any]:
         """One call of the runner."""
-        event = {"run": self.envelope(run), "segment": number}
+        event = {"run": self.envelope(run, at), "segment": number}
         return calls.segment_call(event, owner=owner or ulid(), remaining=remaining)
 
     def through(self, run: Run, time: Time | None = None) -> Run:
@@ -86,20 +96,6 @@ def bench(aws: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Benc
     monkeypatch.setattr(publishing, "_known", set())
     yield Bench(new_tenant())
     calls.close()
-
-
-@pytest.fixture
-def remote(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
-    """A local service that http_request may reach, and that can be made to stall and to fail."""
-    with service() as server:
-        monkeypatch.setenv("SW_ALLOWED_HOSTS", server.base.removeprefix("http://"))
-        settings.cache_clear()
-        yield server
-
-
-@pytest.fixture
-def wire(aws: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Wire:
-    return Wire(monkeypatch)
 
 
 @pytest.fixture

@@ -165,3 +165,31 @@ def test_loops_of_every_kind_in_each_other(bench: Bench, remote: Service):
     bench.through(run)
     assert bench.output(run) == [2, 0, 1]
     assert remote.count() == {"/deep": 4}
+
+
+@pytest.mark.parametrize(
+    ("type_name", "config", "port", "given", "out", "expected"),
+    [
+        ("loop", {"result": "inputs.items[0] + item"}, "items", [1, 2], "results", [2, 3]),
+        ("while_loop", {"condition": "state < inputs.initial + 2"}, "initial", 5, "state", 7),
+        ("retry", {"result": "inputs.input"}, "input", 9, "output", 9),
+    ],
+)
+def test_a_containers_expressions_read_its_inputs(bench: Bench, type_name, config, port, given, out, expected):
+    made = document(
+        [
+            node("start", "manual_trigger"),
+            node("c", type_name, config),
+            node(
+                "up",
+                "transform",
+                {"expression": "state + 1"} if "while" in type_name else {"expression": "1"},
+                parent="c",
+            ),
+            node("o", "output"),
+        ],
+        f"start.trigger -> c.{port}; c.{out} -> o.value",
+    )
+    run = bench.start(made, given)
+    bench.call(run)
+    assert bench.output(run) == expected

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ from shared.clock import now_ms
 from shared.runs.model import NodeRecord
 from stepfunctions.engine import dataflow
 from stepfunctions.engine.errors import Busy, TimeSlice
-from stepfunctions.engine.journal import Journal
+from stepfunctions.engine.journal import Journal, records_of
 from tests.stepfunctions.compiler.documents import document, node
 from tests.stepfunctions.engine.conftest import Bench
 from tests.stepfunctions.engine.faults import Service, Time
@@ -102,6 +103,32 @@ def test_failed_items_stay_failed_in_later_calls(bench: Bench, remote: Service, 
     assert sliced(bench, run, Hourglass(remote, 50)) > 1
     assert bench.output(run) == wanted
     assert set(remote.count().values()) == {1}
+
+
+def test_a_loop_that_computes_for_longer_than_a_call(bench: Bench):
+    """Nothing in it touches the world; it goes on all the same where the call before stopped."""
+    made = document(
+        [
+            node("start", "manual_trigger"),
+            node("outer", "loop"),
+            node("inner", "while_loop", {"condition": "iteration < 20"}, parent="outer"),
+            node("up", "transform", {"expression": "state + 1"}, parent="inner"),
+            node("o", "output"),
+        ],
+        "start.trigger -> outer.items; outer.item -> inner.initial; outer.results -> o.value",
+    )
+    run = bench.start(made, [1, 2, 3, 4])
+    calls = 0
+    while not bench.get(run).ended:
+        left = iter(range(100, 0, -2))
+        with contextlib.suppress(TimeSlice):
+            bench.call(run, remaining=lambda left=left: float(next(left, 0)))
+        calls += 1
+        assert calls < 20
+    assert bench.output(run) == [21, 22, 23, 24]
+    assert calls > 2
+    recorded = [(r.scope, r.node) for i in bench.store.journal(run.id, "J#") for r in records_of(i) if r.node == "up"]
+    assert len(recorded) == len(set(recorded)) == 80
 
 
 def test_a_loop_in_a_loop(bench: Bench, remote: Service):

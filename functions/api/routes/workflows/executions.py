@@ -12,10 +12,13 @@ from functions.api.schemas.base import TimeIn
 from functions.api.schemas.executions import (
     EventsOut,
     ExecuteIn,
+    ExecuteNodeIn,
     ExecutionDetail,
     ExecutionOut,
     ExecutionSummary,
     NodeOut,
+    ReplayIn,
+    RetryIn,
     RunStatus,
 )
 from functions.api.schemas.pages import PageOf
@@ -23,6 +26,7 @@ from shared.ids import digest
 from shared.runs.model import Run
 from shared.tenancy import Principal
 from stepfunctions import control, history, manual, shown
+from stepfunctions.replay import replay as replayed
 
 router = APIRouter(prefix="/workflows", tags=["executions"])
 Reader = Annotated[Principal, require("viewer", "executions:read")]
@@ -49,9 +53,36 @@ def execute(workflow_id: str, who: Operator, once: Once, body: ExecuteIn | None 
             version=wanted.version,
             wait_seconds=wanted.wait_seconds,
             mark=mark,
+            pinned=wanted.pinned,
         )
-        headers = {"Location": f"/api/v1/workflows/executions/{run.id}"}
-        return Made(200 if run.ended else 202, history.run_view(who.tenant, run), headers)
+        return _started(who, run)
+
+    return once(who, wanted, make)
+
+
+@router.post("/{workflow_id}/nodes/{node_id}/execute", status_code=202, response_model=ExecutionOut)
+def execute_node(
+    workflow_id: str, node_id: str, who: Operator, once: Once, body: ExecuteNodeIn | None = None
+) -> Response:
+    """Run one node by itself, a container with its body, as a run of its own: its final output is an object of the
+    node's outputs by port. 200 if it ended within `wait_seconds`, else 202. 422 for a node that waits.
+    """
+    wanted = body or ExecuteNodeIn()
+
+    def make() -> Made:
+        mark = digest("execute_node", who.id, once.url, once.key, wanted.model_dump_json()) if once.key else None
+        run = manual.execute_node(
+            who,
+            workflow_id,
+            node_id,
+            inputs=wanted.inputs,
+            trigger_data=wanted.trigger_data,
+            outputs_of=wanted.outputs_of,
+            version=wanted.version,
+            wait_seconds=wanted.wait_seconds,
+            mark=mark,
+        )
+        return _started(who, run)
 
     return once(who, wanted, make)
 
@@ -111,15 +142,37 @@ def resume(execution_id: str, who: Operator) -> ExecutionOut:
 
 
 @router.post("/executions/{execution_id}/retry", status_code=202)
-def retry(execution_id: str, who: Operator) -> ExecutionOut:
-    """Go on with a failed or cancelled run where it stopped. 409 if it is neither."""
-    return _shown(who, control.retry(who.tenant, execution_id))
+def retry(execution_id: str, who: Operator, body: RetryIn | None = None) -> ExecutionOut:
+    """Go on with a failed or cancelled run where it stopped. 409 if it is neither, or if what it has recorded does not
+    fit the `version`: `errors` then has an entry for each node that does not.
+    """
+    version = body.version if body else None
+    return _shown(who, control.retry(who.tenant, execution_id, version))
+
+
+@router.post("/executions/{execution_id}/replay", status_code=202, response_model=ExecutionOut)
+def replay(execution_id: str, body: ReplayIn, who: Operator, once: Once) -> Response:
+    """Start a new run that takes over what an ended one has recorded, except `from_node`, `edits` and what comes after
+    them. 409 while the run goes on, or if what is taken over does not fit the `version`.
+    """
+
+    def make() -> Made:
+        mark = digest("replay", who.id, once.url, once.key, body.model_dump_json()) if once.key else None
+        run = replayed(who, execution_id, from_node=body.from_node, edits=body.edits, version=body.version, mark=mark)
+        return _started(who, run)
+
+    return once(who, body, make)
 
 
 @router.delete("/executions/{execution_id}", status_code=204)
 def remove(execution_id: str, who: Operator) -> None:
     """Remove a run and its history. 409 while it goes on."""
     history.forget(who.tenant, execution_id)
+
+
+def _started(who: Principal, run: Run) -> Made:
+    headers = {"Location": f"/api/v1/workflows/executions/{run.id}"}
+    return Made(200 if run.ended else 202, history.run_view(who.tenant, run), headers)
 
 
 def _shown(who: Principal, run: Run) -> ExecutionOut:
