@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
-from stepfunctions.console.command import INTERRUPTED, main
+from stepfunctions.console.command import main
 
 if __name__ == "__main__":
-    code = main(sys.argv[1:])
-    if code == INTERRUPTED:
-        sys.stdout.flush()
-        os._exit(code)  # at once: a thread that waits for the network would be waited for
-    sys.exit(code)
+    # Ctrl-C ends it at once: a thread that waits for the network would be waited for.
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+    sys.exit(main(sys.argv[1:]))

@@ -6,7 +6,6 @@ Replay, which starts a run of its own, is in `stepfunctions.replay`.
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from shared.aws import kms, states
 from shared.errors import Conflict, Unavailable
@@ -17,11 +16,9 @@ from shared.tasks.service import TaskService
 from shared.tenancy import Tenant
 from stepfunctions import plans
 from stepfunctions.ending import stop
+from stepfunctions.plan import Plan
 from stepfunctions.recorded import read
 from stepfunctions.start import launch
-
-if TYPE_CHECKING:
-    from stepfunctions.release import WhichVersion
 
 
 def _runs(tenant: Tenant) -> RunStore:
@@ -79,36 +76,40 @@ def cancel(tenant: Tenant, execution_id: str) -> Run:
     return run
 
 
-def retry(tenant: Tenant, execution_id: str, version: WhichVersion = None) -> Run:
+def retry(tenant: Tenant, execution_id: str) -> Run:
     """Go on with a failed or cancelled run where it stopped, keeping everything recorded.
 
-    With a version: under that one, if what is recorded fits it. Raises NotFound; Conflict when the run is not failed
-    or cancelled, somebody else retries it, or the version does not fit, with one problem for each node; Invalid for a
-    draft with problems.
+    Raises NotFound; Conflict when it is not failed or cancelled, or somebody else retries it. Under another version:
+    `stepfunctions.newer`.
     """
-    runs = _runs(tenant)
-    run = runs.get(execution_id)
-    if run.status not in ("failed", "cancelled"):
-        raise Conflict(f"execution {execution_id} is {run.status}; only a failed run can be retried", code="not_failed")
-    plan = plans.load(tenant, run.plan)
+    run = retriable(tenant, execution_id)
+    runs, plan = _runs(tenant), plans.load(tenant, run.plan)
     recorded = read(runs, execution_id, plan, TaskService(tenant).answerable(execution_id))
-    onto = run
-    if version is not None:
-        from stepfunctions import newer  # most retries do without what compiles drafts
+    for record, item in recorded.own.values():
+        if recorded.starts_anew(record):
+            runs.reset_node(execution_id, record, item)
+    return reopen(tenant, run, plan)
 
-        onto, to = newer.version_for(tenant, run, version)
-        if onto.plan != run.plan:
-            newer.move(runs, run, onto, recorded, to)
-            plan = to
-    if onto.plan == run.plan:
-        for record, item in recorded.own.values():
-            if recorded.starts_anew(record):
-                runs.reset_node(execution_id, record, item)
-    for state, sealed in runs.parked(execution_id):
-        runs.unpark(execution_id, state, sealed)  # nobody waits with these any more
-    again = runs.reopen(onto)
+
+def retriable(tenant: Tenant, execution_id: str) -> Run:
+    """The run, if it is one to be retried. Raises NotFound, Conflict."""
+    run = _runs(tenant).get(execution_id)
+    if run.status not in ("failed", "cancelled"):
+        raise Conflict(
+            f"execution {execution_id} is {run.status}; only a failed or cancelled run can be retried",
+            code="not_failed",
+        )
+    return run
+
+
+def reopen(tenant: Tenant, run: Run, plan: Plan) -> Run:
+    """Start the next attempt of a run whose journal is ready for it. Raises Conflict if somebody else was first."""
+    runs = _runs(tenant)
+    for state, sealed in runs.parked(run.id):
+        runs.unpark(run.id, state, sealed)  # nobody waits with these any more
+    again = runs.reopen(run)
     if again is None:
-        raise Conflict(f"execution {execution_id} is being retried already", code="not_failed")
+        raise Conflict(f"execution {run.id} is being retried already", code="not_failed")
     with suppress(Unavailable):  # the run is open again: the sweeper launches what could not be launched now
         launch(tenant, again, tuple(q.timeout_seconds for q in plan.questions))
     return again

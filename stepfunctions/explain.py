@@ -49,6 +49,7 @@ def explain(plan: Plan) -> dict[str, Any]:
     return {
         "tier": {"name": tier.name, "why": tier.why},
         "segments": [{"segment": s.id, "nodes": list(s.nodes), "timers": list(s.arms)} for s in plan.segments],
+        "turns": [{"turn": i, "node": t.node, "nodes": list(t.nodes)} for i, t in enumerate(plan.turns)],
         "questions": [
             {"question": i, "node": q.node, "nodes": list(q.nodes), "timeout_seconds": q.timeout_seconds}
             for i, q in enumerate(plan.questions)

@@ -31,6 +31,7 @@ from stepfunctions.start import payload_objects
 Json = dict[str, Any]
 Ports: TypeAlias = Mapping[str, Stored | list[Stored]]
 _SETTLED: Final = ("completed", "failed", "skipped")
+_OPEN: Final = ("pending", "running", "paused")
 _WEIGHTIEST: Final[tuple[NodeStatus, ...]] = ("cancelled", "failed", "completed")
 _EVERYTHING: Final = journal_prefix("")[:2]
 
@@ -222,7 +223,7 @@ class _History:
         return {
             "type": node.type,
             "status": status,
-            **_times(min(started, default=None), max(completed, default=None) if status != "running" else None),
+            **_times(min(started, default=None), max(completed, default=None) if status not in _OPEN else None),
             "attempts": sum(r.attempts for r in found),
             "inputs": {},
             "outputs": {},
@@ -240,6 +241,8 @@ class _History:
         container = self.plan.nodes[node.scope]
         outer: NodeStatus = self.summary(container)["status"] if container.scope else self.status(container, "")
         if outer not in (*_SETTLED, "cancelled"):
+            if counts.get("paused") and not counts.get("running") and not counts.get("pending"):
+                return "paused"  # all passes that are at it wait
             return "running" if counts else "pending"
         if not counts and self._given(node) is not None:
             return outer

@@ -9,14 +9,32 @@ from shared.clock import now_ms
 from shared.errors import Conflict, Problem
 from shared.runs.model import NodeRecord, Run
 from shared.runs.store import RunStore
+from shared.store.table import TenantTable
+from shared.tasks.service import TaskService
 from shared.tenancy import Tenant
-from stepfunctions import plans
+from stepfunctions import control, plans
 from stepfunctions.fit import Fit
 from stepfunctions.plan import Plan
-from stepfunctions.recorded import Recorded
+from stepfunctions.recorded import Recorded, read
 from stepfunctions.release import WhichVersion, runnable
 
 SINGLE_NODE = "node"  # the kind of what starts a single node's run
+
+
+def retry(tenant: Tenant, execution_id: str, version: WhichVersion) -> Run:
+    """Go on with a failed or cancelled run where it stopped, under another version, if what is recorded fits that.
+
+    Raises NotFound; Conflict as `control.retry` does, or when the version does not fit, with one problem for each node;
+    Invalid for a draft with problems.
+    """
+    run = control.retriable(tenant, execution_id)
+    moved, plan = version_for(tenant, run, version)
+    if moved.plan == run.plan:
+        return control.retry(tenant, execution_id)
+    runs = RunStore(TenantTable(tenant))
+    answerable = TaskService(tenant).answerable(execution_id)
+    move(runs, run, moved, read(runs, execution_id, plans.load(tenant, run.plan), answerable), plan)
+    return control.reopen(tenant, moved, plan)
 
 
 def version_for(tenant: Tenant, run: Run, version: WhichVersion) -> tuple[Run, Plan]:

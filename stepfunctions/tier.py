@@ -34,7 +34,7 @@ def tier_of(plan: Plan) -> Tier:
     """
     waits = waiting(plan.skeleton)
     if waits is not None:
-        return Tier("standard", f"the state {waits} may wait, which an Express execution cannot")
+        return Tier("standard", f"{_rests(plan) or f'the state {waits} may wait'}, which an Express execution cannot")
     if plan.timeout_seconds <= MOST_SECONDS:
         return Tier("express", f"nothing waits, and a run may take {plan.timeout_seconds} s")
     seconds = _longest(plan)
@@ -43,6 +43,14 @@ def tier_of(plan: Plan) -> Tier:
     if seconds > MOST_SECONDS:
         return Tier("standard", f"the nodes on the longest path may take {seconds:g} s; Express is for {MOST_SECONDS}")
     return Tier("express", f"nothing waits, and the nodes on the longest path may take {seconds:g} s")
+
+
+def _rests(plan: Plan) -> str | None:
+    """What in a plan an Express execution cannot have, said of the author's own nodes."""
+    for node in plan.nodes.values():
+        if node.kind in ("timer", "question"):
+            return f"{node.id} waits"
+    return next((f"{t.node} has executions of its own" for t in plan.turns if t.apart), None)
 
 
 def express_machine(plan: Plan) -> tuple[str, Mapping[str, Any]] | None:

@@ -19,7 +19,7 @@ from stepfunctions.console.text import diagnostics, explained
 from stepfunctions.explain import explain
 from stepfunctions.plan import Plan
 
-OK, FAILED, UNREADABLE, INTERRUPTED = 0, 1, 2, 130
+OK, FAILED, UNREADABLE = 0, 1, 2
 # What runs a document in this process. It stands on development's libraries and on the functions above this floor,
 # neither of which is there where the product runs; so it is named, not imported.
 _RUNNER: Final = "infrastructure.local.single_run"
@@ -38,8 +38,6 @@ def main(words: Sequence[str]) -> int:
     except given.Unreadable as error:
         print(f"error: {error}", file=sys.stderr)
         return UNREADABLE
-    except KeyboardInterrupt:
-        return INTERRUPTED
     except BrokenPipeError:  # such as `| head`: whoever reads has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK

@@ -43,6 +43,10 @@ def explained(name: str, found: Mapping[str, Any]) -> str:
         else (f"segment.{s['segment']}", "runner", " ".join(s["nodes"]), "")
         for s in found["segments"]
     ]
+    turns = [
+        (f"turn.{t['turn']}", "runner", " ".join(t["nodes"]), f"turns {t['node']}: which of its passes run next")
+        for t in found["turns"]
+    ]
     questions = [
         (f"question.{q['question']}", "tasks", " ".join(q["nodes"]), f"asks {q['node']}, {q['timeout_seconds']:,} s")
         for q in found["questions"]
@@ -51,7 +55,7 @@ def explained(name: str, found: Mapping[str, Any]) -> str:
     parts = [
         name,
         f"Tier: {found['tier']['name']}, since {found['tier']['why']}",
-        "Calls\n" + table(("call", "function", "nodes", ""), [*segments, *questions], "  "),
+        "Calls\n" + table(("call", "function", "nodes", ""), [*turns, *segments, *questions], "  "),
         "States\n" + table(("state", "type", "within"), states, "  "),
         "A run, and what it would take with one state per node\n"
         + table(("", "this plan", "one per node"), _against(found, apart), "  "),
@@ -87,6 +91,8 @@ def _longest_path(found: Mapping[str, Any]) -> str:
 
 
 def _assumptions(found: Mapping[str, Any]) -> str:
-    prices = table(("price in us-east-1", "$"), [(n, f"{v:.10f}".rstrip("0")) for n, v in found["prices"].items()])
+    prices = table(
+        ("price in us-east-1", "$"), [(n, f"{v:.10f}".rstrip("0").rstrip(".")) for n, v in found["prices"].items()]
+    )
     assumed = table(("assumed", ""), found["assumed"].items())
     return f"{prices}\n\n{assumed}"

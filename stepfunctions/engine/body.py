@@ -82,7 +82,8 @@ class Body:
         inner.below = self.before
         inner.take_over(self.before.get(inner.path, ()))
         await self.flow.run(inner, self.members)
-        self.flow.control.done_something()
+        if inner.path not in self.before:  # a pass that was only read again brings the run no further
+            self.flow.control.done_something()
         return self.result(inner)
 
     def evaluate(self, expression: str, local: Mapping[str, Any]) -> Any:

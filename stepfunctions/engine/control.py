@@ -27,8 +27,8 @@ class Control:
         self._looked = time.monotonic()
         self._started = 0
 
-    async def halt(self, seconds: float = 0) -> Halt | None:
-        """Why no further node should start, or None; counts the node as started then.
+    async def halt(self, seconds: float = 0, *, counts: bool = True) -> Halt | None:
+        """Why no further node should start, or None; `counts`: the node counts as something done then.
 
         `seconds` is what the node may take: one that would be cut off in the middle is left to the next call.
         """
@@ -38,7 +38,7 @@ class Control:
                 return Stopped("the run goes on under another plan")
             self._looked = time.monotonic()
         reason = halt_of(self._run) or self.out_of_time(seconds)
-        if reason is None:
+        if reason is None and counts:
             self._started += 1
         return reason
 

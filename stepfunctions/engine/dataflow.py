@@ -61,7 +61,7 @@ class Dataflow:
                         await load(frame, node)
                         self._compute(frame, node)
                         settled(node.id)
-                    elif halt := halt or await self.control.halt(_seconds(node)):
+                    elif halt := halt or await self._halt(node):
                         break
                     else:
                         running[asyncio.create_task(self._start(frame, node))] = node.id
@@ -86,6 +86,10 @@ class Dataflow:
         left = [n.id for n in nodes if not _settled(frame, n.id)]
         if left:
             raise RuntimeError(f"{len(left)} nodes wait for what this call does not run")
+
+    async def _halt(self, node: BoundNode) -> Halt | None:
+        # To have begun a container is nothing that a next call finds done; its passes count for themselves.
+        return await self.control.halt(_seconds(node), counts=node.kind != "container")
 
     @staticmethod
     def _is_dead(frame: Frame, node: BoundNode) -> bool:

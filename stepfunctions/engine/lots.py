@@ -1,6 +1,8 @@
 """A distributed loop whose body does not rest: its items in lots, each of which one call works through, in order.
 
-    L#<loop>#<lot>   {results?, failures?, failed?: {error, attempt}}
+    L#<loop>#<lot>   {results?, so_far?, failures?, failed?: {error, index?, attempt}}
+
+`so_far` has the first results, of a call whose time was over; a failure without `index` is the loop's own.
 
 A lot's results are kept together: gathering a million of them is reading a thousand items of the journal.
 """
@@ -8,6 +10,7 @@ A lot's results are kept together: gathering a million of them is reading a thou
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -15,7 +18,7 @@ from shared.nodes.base import NodeError, Outputs
 from shared.runs.model import NodeRecord
 from stepfunctions.engine import repeats
 from stepfunctions.engine.body import Body
-from stepfunctions.engine.errors import Failure
+from stepfunctions.engine.errors import Failure, TimeSlice
 from stepfunctions.engine.execute import store
 from stepfunctions.engine.payloads import Value
 from stepfunctions.engine.visit import Visit
@@ -51,6 +54,8 @@ class Lots:
             failed = lot.get("failed")
             if failed is not None and failed["attempt"] == self.body.frame.run.attempt:
                 error = failed["error"]
+                if "index" not in failed:
+                    raise NodeError(error["error"], error["message"], retryable=False)
                 failure = Failure(error["node_id"], error["error"], error["message"], error["attempts"])
                 raise repeats.item_failed(failure, failed["index"])
             del number
@@ -58,32 +63,59 @@ class Lots:
         return tuple(n for n in range(-(-items // self._size(items))) if n not in done)
 
     async def run(self, number: int) -> None:
-        """Work through a lot. Raises Failure when an item fails and that is not tolerated, and what stops the call."""
+        """Work through a lot. Raises Failure when an item fails and that is not tolerated, NodeError when the loop
+        itself does, and what stops the call. Of both the loop's turn reads.
+        """
+        try:
+            await self._run(number)
+        except NodeError as error:
+            await self._failed(number, {"error": error.error, "message": error.message})
+            raise
+
+    async def _failed(self, number: int, error: Mapping[str, Any], **which: int) -> None:
+        failed = {"error": error, "attempt": self.body.frame.run.attempt, **which}
+        await asyncio.to_thread(self.visit.journal.put_lot, self._loop, number, {"failed": failed})
+
+    async def _run(self, number: int) -> None:
         journal, loop = self.visit.journal, self._loop
         items = repeats.items_of(self.body, MAX_ITEMS)
         size = self._size(len(items))
         found = await asyncio.to_thread(journal.begin_lot, loop, number)
         if found is not None and "results" in found:
             return
-        indices = range(number * size, min((number + 1) * size, len(items)))
+        results, failures = list[Any](), 0
+        if found is not None and "so_far" in found:
+            so_far = Value(encoded=found["so_far"], objects=self.body.frame.objects)
+            results, failures = await asyncio.to_thread(so_far.get), found["failures"]
+        indices = range(number * size + len(results), min((number + 1) * size, len(items)))
         before = {} if found is None else await asyncio.to_thread(self._recorded, indices)
-        body, results, failures = replace(self.body, before=before), list[Any](), 0
+        body = replace(self.body, before=before)
         for index in indices:
             try:
                 results.append([await body.run(index, {"item": items[index], "index": index})])
             except Failure as failure:
                 if body.config["on_item_error"] == "fail":
-                    failed = {"error": failure.as_dict(), "index": index, "attempt": body.frame.run.attempt}
-                    await asyncio.to_thread(journal.put_lot, loop, number, {"failed": failed})
+                    await self._failed(number, failure.as_dict(), index=index)
                     raise
                 failures += 1
                 results.append([None] if body.config["on_item_error"] == "null" else [])
-        stored = await asyncio.to_thread(store, Value(results), body.frame.objects)
-        await asyncio.to_thread(journal.put_lot, loop, number, {"results": stored, "failures": failures})
+            except TimeSlice:
+                await self._keep(number, "so_far", results, failures)
+                raise
+        await self._keep(number, "results", results, failures)
+
+    async def _keep(self, number: int, name: str, results: list[Any], failures: int) -> None:
+        stored = await asyncio.to_thread(store, Value(results), self.body.frame.objects)
+        lot = {name: stored, "failures": failures}
+        await asyncio.to_thread(self.visit.journal.put_lot, self._loop, number, lot)
 
     def _recorded(self, indices: range) -> dict[str, list[NodeRecord]]:
-        paths = [self.body.frame.inside(self.body.node.id, index, {}).path for index in indices]
-        return {path: self.visit.journal.load_scope(path) for path in paths}
+        found: dict[str, list[NodeRecord]] = {}
+        for index in indices:
+            path = self.body.frame.inside(self.body.node.id, index, {}).path
+            for record in (*self.visit.journal.load_scope(path), *self.visit.journal.load_below(path)):
+                found.setdefault(record.scope, []).append(record)
+        return found
 
     async def gather(self) -> Outputs:
         """What the loop gives once every lot has its results. Raises NodeError."""

@@ -28,7 +28,8 @@ from stepfunctions.engine.payloads import Value
 from stepfunctions.engine.visit import Visit
 from stepfunctions.plan import Turning
 
-_AT_ONCE: Final = 500  # passes of one Map: each takes some thirty events of the 25,000 that a history can hold
+_AT_ONCE: Final = 500  # passes of one Map: a state's input has 256 KB
+_CALLS: Final = 2_300  # that a history of 25,000 events has room for, at ten events a call
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class Passes:
 
     def __init__(self, visit: Visit, turning: Turning, *, broken: bool) -> None:
         self._broken = broken
+        self._anew = False  # whether a retry of the run has taken the container's failure back
         self._visit = visit
         self._frame = visit.frame
         self._turning = turning
@@ -57,8 +59,11 @@ class Passes:
         outcome = self._frame.outcomes.get(self._node.id)
         if outcome is not None and outcome.settled:
             return Decided()
-        fresh = NodeRecord(self._node.id, self._frame.path, "running", started_at=now_ms(), attempts=1)
+        fresh = NodeRecord(self._node.id, self._frame.path, "pending")
         record = fresh if outcome is None else outcome.record
+        self._anew = outcome is not None and record.status == "pending"
+        if record.status == "pending":
+            record.started_at, record.attempts = now_ms(), record.attempts + 1
         record.status = "running"
         await load(self._frame, self._node)
         try:
@@ -88,7 +93,8 @@ class Passes:
         if self._turning.lanes > 1 or self._turning.apart:
             return await self._side_by_side(body, record)
         row = _ROWS[repeats.repeats_of(self._node)](self._visit, body, record)
-        number = over
+        # A turn that is made again, or late, finds the pass over for long: the state is not that one's any more.
+        number = over if over == record.passes else None
         failure: Failure | None = None
         while True:
             if number is None:
@@ -121,7 +127,9 @@ class Passes:
         """Nobody waits any more for what these records wait for: their questions are closed, their children ended."""
         for record in records:
             if record.status == "paused" and record.task:
-                await asyncio.to_thread(self._visit.desk.settle, record.task)
+                if await asyncio.to_thread(self._visit.desk.settle, record.task) is None:
+                    record.status, record.task = "pending", None  # a retry of the run asks anew
+                    await asyncio.to_thread(self._visit.journal.write, record)
             elif record.status == "paused" and record.child:
                 await asyncio.to_thread(self._visit.desk.ended, record.child)
 
@@ -140,30 +148,50 @@ class Passes:
     async def _finish(self, body: Body, number: int) -> Any:
         """What a pass gives, brought to its end: waits that nothing came after, and the body's last nodes."""
         inner = await self._visit.inside(self._node.id, number)
-        await inner.recorded()
+        await inner.again(await inner.recorded())
         await inner.advance(self._frame.plan.members[self._node.id])
         return body.result(inner.frame)
 
     async def _side_by_side(self, body: Body, record: NodeRecord) -> Decided | Outputs:
         items = repeats.items_of(body, repeats.MAX_ITEMS)
         before = await recorded(self._visit.flow, self._frame, self._node)
-        left = []
+        left, tolerant = list[int](), body.config["on_item_error"] != "fail"
         for number in range(len(items)):
             known = before.get(self._path(number), [])
-            failed = next((r for r in known if r.status == "failed" and not r.handled), None)
-            if failed is None and not self._is_over(known):
+            failed = _failed(known)
+            if failed is not None and self._anew and self._frame.plan.nodes[failed.node].pure and not tolerant:
+                left.append(number)  # a retry takes back what has an item of its own; this is computed again
+            elif failed is None and not self._is_over(known):
                 left.append(number)
-            elif failed is not None and body.config["on_item_error"] == "fail":
+            elif failed is not None and not tolerant:
                 await self._abandon(r for records in before.values() for r in records)
                 raise repeats.item_failed(failure_of(failed), number)
             elif failed is not None:
+                below = f"{self._path(number)}/"
                 await self._abandon(known)
+                for scope in (s for s in before if s.startswith(below)):
+                    await self._abandon(before[scope])
         if not left:
-            return await repeats.each(replace(body, before=before))
+            return await repeats.each(_over(body, before))
         if self._broken:
             raise RuntimeError("an execution of a distributed loop failed, and no item of it has")
         await self._progress(record, left[0])
-        return Decided(tuple(left[:_AT_ONCE]))
+        return Decided(tuple(left[: self._at_once()]))
+
+    def _at_once(self) -> int:
+        """How many passes a Map has at most: its history has to have room for what is called in them."""
+        if self._turning.apart:
+            return _AT_ONCE
+        plan, run = self._frame.plan, self._frame.run
+        inside = {n for n in plan.opened if self._node.id in plan.around(n)}
+        places = [s.scope for s in plan.segments]
+        places += [plan.nodes[n].scope for n in (*(q.node for q in plan.questions), *(t.node for t in plan.turns))]
+        calls = sum(place in inside for place in places)
+        for turning in plan.turns:  # the same goes on beside this, in other passes
+            if turning.node in plan.around(self._node.scope) and not turning.apart:
+                calls *= turning.lanes
+        left = _CALLS - (run.calls - run.calls_before)
+        return max(min(_AT_ONCE, left // max(calls, 1)), 1)
 
     async def _in_lots(self, lots: Lots, record: NodeRecord) -> Decided | Outputs:
         left = await lots.left()
@@ -220,8 +248,7 @@ class _Each(_Row):
         if number < len(repeats.items_of(self.body, repeats.MAX_ITEMS)):
             return number
         body = self.body
-        before = await recorded(body.flow, body.frame, body.node)
-        return await repeats.each(replace(body, before=before))
+        return await repeats.each(_over(body, await recorded(body.flow, body.frame, body.node)))
 
 
 class _While(_Row):
@@ -232,8 +259,10 @@ class _While(_Row):
         return self._at(self.record.passes or 0, state)
 
     async def after(self, number: int, result: Any) -> int | Outputs:
-        self.record.state = await asyncio.to_thread(store, Value(result), self.visit.frame.objects)
-        return self._at(number + 1, result)
+        stored = await asyncio.to_thread(store, Value(result), self.visit.frame.objects)
+        following = self._at(number + 1, result)
+        self.record.state = stored  # with the number of the pass, or not at all
+        return following
 
     async def after_failure(self, number: int, failure: Failure) -> int | Outputs:
         raise repeats.pass_failed(failure, number) from failure
@@ -249,7 +278,11 @@ class _Again(_Row):
         before = await recorded(body.flow, body.frame, body.node)
         known = replace(body, before=before)
         number = 0
-        while known.failed_at(number) is not None and number < int(body.config["max_retries"]):
+        while number < int(body.config["max_retries"]):
+            failed = _failed(before.get(body.frame.inside(body.node.id, number, {}).path, ()))
+            if failed is None:
+                break
+            await repeats.before_again(known, number, failure_of(failed))
             number += 1
         return number
 
@@ -269,3 +302,23 @@ _ROWS: Final[Mapping[str, Callable[[Visit, Body, NodeRecord], _Row]]] = {
     "while": _While,
     "again": _Again,
 }
+
+
+class _Over(Body):
+    """A body whose passes are all over. One that failed has failed, however far the rest of it had come."""
+
+    async def run(self, number: int, local: Mapping[str, Any]) -> Any:
+        failed = _failed(self.before.get(self.frame.inside(self.node.id, number, {}).path, ()))
+        if failed is not None:
+            raise failure_of(failed)
+        return await super().run(number, local)
+
+
+def _over(body: Body, before: Mapping[str, list[NodeRecord]]) -> Body:
+    return _Over(body.flow, body.frame, body.node, body.call, before)
+
+
+def _failed(records: Iterable[NodeRecord]) -> NodeRecord | None:
+    """The node with which a pass failed, or None. Of a node's records the last one is right."""
+    latest = {r.node: r for r in records}
+    return next((r for r in latest.values() if r.status == "failed" and not r.handled), None)

@@ -82,6 +82,16 @@ class Visit:
         local = await asyncio.to_thread(local_of, body, number, state)
         return Visit(self.frame.inside(container, number, local), self.journal, self.flow, self.desk)
 
-    async def recorded(self) -> None:
+    async def recorded(self) -> list[NodeRecord]:
         """Take over what earlier calls have recorded of this scope. Raises Failure if one of its nodes has failed."""
-        self.frame.take_over(await asyncio.to_thread(self.journal.load_scope, self.frame.path))
+        records = await asyncio.to_thread(self.journal.load_scope, self.frame.path)
+        self.frame.take_over(records)
+        return records
+
+    async def again(self, records: Iterable[NodeRecord]) -> None:
+        """Compute the pure nodes again that failed, by these records: before a wait is settled or a node is run in a
+        scope that may be lost. Raises Failure, or what stops the call.
+        """
+        latest = {r.node: r for r in records}
+        failed = [r.node for r in latest.values() if r.status == "failed" and not r.handled]
+        await self.flow.run(self.frame, self._with_needs(failed))

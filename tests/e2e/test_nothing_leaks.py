@@ -129,7 +129,7 @@ def test_machines_hand_over_control_only(marked: list[Json], local: Stack) -> No
             for payload in _payloads(json.loads(definition)):
                 seen += 1
                 # Its token is in the arguments, because it must be; it is good for one answer, and for this account.
-                assert set(payload) <= {"run", "segment", "question", "park", "token", "within"}
+                assert set(payload) <= {"run", "segment", "turn", "question", "park", "token", "within"}
                 assert payload["run"] == "{% $states.input %}"
     assert seen
 

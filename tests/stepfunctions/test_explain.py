@@ -62,6 +62,7 @@ def test_what_is_shown_adds_up():
     found = explain.explain(ASKING)
     assert [s["nodes"] for s in found["segments"]] == [["s", "a"], ["b"]]
     assert [(q["node"], q["nodes"]) for q in found["questions"]] == [("ask", ["ask"])]
+    assert found["turns"] == []
     assert found["calls"] == {"runner": 2, "tasks": 1}
     cost = found["cost_per_1000_runs"]
     assert cost["step_functions"] == pytest.approx(3 * 0.025)
@@ -79,6 +80,18 @@ def test_one_state_per_node_costs_more():
     apart = found["one_state_per_node"]
     assert apart["transitions"]["expected"] == 2
     assert apart["cost_per_1000_runs"]["total"] > found["cost_per_1000_runs"]["total"]
+
+
+def test_the_calls_that_turn_a_container_are_named():
+    nodes = [
+        node("s", "manual_trigger"),
+        node("each", "loop"),
+        node("ask", "human_in_the_loop", parent="each"),
+        node("o", "output"),
+    ]
+    found = explain.explain(plan_of(nodes, "s.trigger -> each.items; each.results -> o.value"))
+    assert found["turns"] == [{"turn": 0, "node": "each", "nodes": ["s"]}]
+    assert found["tier"] == {"name": "standard", "why": "ask waits, which an Express execution cannot"}
 
 
 def test_nodes_in_loops_are_written_once_an_item():

@@ -9,6 +9,7 @@ from shared.aws.s3 import TenantObjects
 from shared.errors import BadRequest, Conflict, NotFound
 from shared.runs.model import NodeRecord
 from shared.settings import settings
+from shared.tasks.service import TaskService
 from shared.tenancy import Principal
 from stepfunctions import control, history, manual
 from stepfunctions.engine.journal import Journal
@@ -103,6 +104,27 @@ def test_nodes_in_loops_are_summed_up_and_their_iterations_can_be_read(machines,
         history.node_view(machines.tenant, run.id, "even", first["next_cursor"], 2, 1000)
     with pytest.raises(NotFound):
         history.node_view(machines.tenant, run.id, "nobody", None, 2, 1000)
+
+
+def test_a_question_in_a_loop_is_shown_as_paused_while_its_pass_waits(machines):
+    nodes = [
+        node("start", "manual_trigger"),
+        node("each", "loop"),
+        node("say", "template", {"template": "{{ item }}?"}, parent="each"),
+        node("ask", "human_in_the_loop", parent="each"),
+    ]
+    run = machines.start(document(nodes, "start.trigger -> each.items; say.output -> ask.input"), ["a"])
+    machines.until(run, "paused")
+    found = nodes_of(machines, run)
+    assert (found["ask"]["iterations"], found["ask"]["status"]) == ({"total": 1, "paused": 1}, "paused")
+    assert found["ask"]["completed_at"] is None
+    assert (found["say"]["status"], found["each"]["status"]) == ("running", "running")
+    assert history.node_view(machines.tenant, run.id, "ask", None, 9, 1000)["status"] == "paused"
+    admin = Principal(machines.tenant, "user", "u_1", "admin", user_id="u_1")
+    TaskService(machines.tenant).complete(admin, machines.open_tasks(run)["ask"].id, "approve")
+    assert machines.until(run).status == "completed"
+    found = nodes_of(machines, run)
+    assert {n: found[n]["status"] for n in ("each", "say", "ask")} == dict.fromkeys(("each", "say", "ask"), "completed")
 
 
 def test_ten_iterations_are_in_the_order_of_their_numbers(machines):

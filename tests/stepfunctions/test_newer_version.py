@@ -12,7 +12,7 @@ import pytest
 from shared.errors import Conflict, Invalid, NotFound
 from shared.runs.model import Run
 from shared.workflows.model import Document
-from stepfunctions import control, reconcile
+from stepfunctions import control, newer, reconcile
 from tests.stepfunctions.compiler.documents import document
 from tests.stepfunctions.conftest import Machines
 from tests.stepfunctions.engine.faults import Killed, Service, Strike, Wire
@@ -74,7 +74,7 @@ def test_the_failed_node_is_mended(person: Person, remote: Service):
     better["last"]["config"]["expression"] = "'computed by the newer version'"
     better["more"] = post("more", remote.base)
     assert person.change(workflow_id, made(better, WIRES + "; b.status -> more.body", free=7)) == 2
-    again = control.retry(machines.tenant, run.id, 2)
+    again = newer.retry(machines.tenant, run.id, 2)
     assert (again.id, again.version, again.attempt, again.status) == (run.id, 2, 1, "pending")
     assert again.plan != run.plan
     ended = machines.until(again)
@@ -97,19 +97,19 @@ def test_the_failed_node_may_be_somewhere_else_and_something_else(person: Person
     wires = "start.trigger -> shape.input; shape.output -> a.body; a.response -> last.input; again.count -> out.value"
     version = person.change(workflow_id, made(moved, wires))
     remote.fail("/moved/2")
-    ended = machines.until(control.retry(machines.tenant, run.id, version))
+    ended = machines.until(newer.retry(machines.tenant, run.id, version))
     assert (ended.status, remote.count()["/moved/1"], remote.count()["/moved/2"]) == ("failed", 1, 1)
     moved["b"] = node("b", "transform", {"expression": "'was an effect'"})
     del moved["again"]
     version = person.change(workflow_id, made(moved, wires.replace("again.count", "b.output")))
     with pytest.raises(Conflict) as caught:  # it has done its work for one item
-        control.retry(machines.tenant, run.id, version)
+        newer.retry(machines.tenant, run.id, version)
     assert {(p.code, p.node_id) for p in caught.value.errors} == {("type_changed", "b"), ("node_gone", "again")}
     third = person.create(made(nodes(remote.base)))
     remote.fail("/b")
     run = machines.until(person.execute(third))
     version = person.change(third, made(moved, wires.replace("again.count", "b.output")))
-    ended = machines.until(control.retry(machines.tenant, run.id, version))
+    ended = machines.until(newer.retry(machines.tenant, run.id, version))
     assert machines.value(ended.final_output) == "was an effect"
     assert person.nodes(ended)["b"]["status"] == "completed"
 
@@ -120,21 +120,21 @@ def test_the_draft_is_a_version_too(person: Person, remote: Service):
     better = nodes(remote.base)
     better["b"] = post("b", remote.base, "better")
     person.save(workflow_id, made(better))
-    ended = machines.until(control.retry(machines.tenant, run.id, "draft"))
+    ended = machines.until(newer.retry(machines.tenant, run.id, "draft"))
     assert (ended.status, ended.version, remote.count()["/better"]) == ("completed", 0, 1)
     better["b"] = node("b", "http_request")
     person.save(workflow_id, made(better))
     _, other = failed(person, remote)
     with pytest.raises(NotFound):
-        control.retry(machines.tenant, other.id, 2)
-    assert machines.until(control.retry(machines.tenant, other.id, 1)).attempt == 1  # its own
+        newer.retry(machines.tenant, other.id, 2)
+    assert machines.until(newer.retry(machines.tenant, other.id, 1)).attempt == 1  # its own
 
 
 def test_a_draft_with_problems_is_refused(person: Person, remote: Service):
     workflow_id, run = failed(person, remote)
     person.save(workflow_id, made({**nodes(remote.base), "b": node("b", "http_request")}))
     with pytest.raises(Invalid) as caught:
-        control.retry(person.machines.tenant, run.id, "draft")
+        newer.retry(person.machines.tenant, run.id, "draft")
     assert {p.node_id for p in caught.value.errors} == {"b"}
     assert person.machines.store.get(run.id) == run
 
@@ -206,7 +206,7 @@ def test_what_does_not_fit_is_named_and_nothing_is_changed(person: Person, remot
     change(changed)
     version = person.change(workflow_id, made(changed, wires))
     with pytest.raises(Conflict) as caught:
-        control.retry(machines.tenant, run.id, version)
+        newer.retry(machines.tenant, run.id, version)
     assert caught.value.code == "does_not_fit"
     assert {(p.code, p.node_id) for p in caught.value.errors} == expected
     assert len(caught.value.errors) == len(expected)  # one for each node
@@ -220,10 +220,10 @@ def test_a_variable_counts_for_those_that_read_it(person: Person, remote: Servic
     workflow_id, run = failed(person, remote)
     version = person.change(workflow_id, made(nodes(remote.base), one=2))
     with pytest.raises(Conflict) as caught:
-        control.retry(machines.tenant, run.id, version)
+        newer.retry(machines.tenant, run.id, version)
     assert [(p.code, p.node_id) for p in caught.value.errors] == [("sources_changed", "a")]
     version = person.change(workflow_id, made(nodes(remote.base), free=2))
-    assert machines.until(control.retry(machines.tenant, run.id, version)).status == "completed"
+    assert machines.until(newer.retry(machines.tenant, run.id, version)).status == "completed"
 
 
 def looping(base: str, path: str, **config: Any) -> Document:
@@ -249,10 +249,10 @@ def test_a_loop_goes_on_where_it_was(person: Person, remote: Service):
     assert (run.status, remote.count()) == ("failed", {"/pass/1": 1, "/then/1": 1, "/pass/2": 1, "/then/2": 1})
     version = person.change(workflow_id, looping(remote.base, "new/{{ item }}", on_item_error="skip"))
     with pytest.raises(Conflict) as caught:  # `then` has done its work for the first item
-        control.retry(machines.tenant, run.id, version)
+        newer.retry(machines.tenant, run.id, version)
     assert [(p.code, p.node_id) for p in caught.value.errors] == [("inputs_changed", "then")]
     version = person.change(workflow_id, looping(remote.base, "then/{{ item }}", on_item_error="null"))
-    ended = machines.until(control.retry(machines.tenant, run.id, version))
+    ended = machines.until(newer.retry(machines.tenant, run.id, version))
     found = machines.value(ended.final_output)
     assert (ended.status, [r is None for r in found]) == ("completed", [False, True, False])
     assert [remote.count()[f"/pass/{n}"] for n in (1, 2, 3)] == [1, 1, 1]
@@ -266,7 +266,7 @@ def test_of_two_at_once_one_goes_on(person: Person, remote: Service):
 
     def retried(wanted: Any) -> str:
         try:
-            return f"version {control.retry(machines.tenant, run.id, wanted).version}"
+            return f"version {newer.retry(machines.tenant, run.id, wanted).version}"
         except Conflict as refused:
             return refused.code
 
@@ -291,11 +291,11 @@ def test_killed_at_any_moment_it_may_be_asked_again(person: Person, remote: Serv
         before = remote.count()
         wire.reset(Strike(at, "after"))
         try:
-            control.retry(machines.tenant, run.id, version)
+            newer.retry(machines.tenant, run.id, version)
         except Killed:
             wire.reset()
             if machines.store.get(run.id).status == "failed":
-                control.retry(machines.tenant, run.id, version if at % 2 else None)
+                (newer.retry(machines.tenant, run.id, version) if at % 2 else control.retry(machines.tenant, run.id))
             else:
                 machines.store.look_again(run.id, 0)
                 reconcile.sweep(lambda: 60.0)
@@ -322,12 +322,12 @@ def test_what_is_still_in_flight_is_waited_for(person: Person, remote: Service):
     made_of[1] = post("slow", remote.base, "other")
     version = person.change(workflow_id, document(made_of, wires))
     with pytest.raises(Conflict) as caught:
-        control.retry(machines.tenant, run.id, version)
+        newer.retry(machines.tenant, run.id, version)
     assert [(caught.value.code, p.node_id) for p in caught.value.errors] == [("in_flight", "slow")]
     gate.open.set()
     wait_for(lambda: machines.records(run)["", "slow"].status == "completed", "the call has noticed")
     with pytest.raises(Conflict) as caught:
-        control.retry(machines.tenant, run.id, version)
+        newer.retry(machines.tenant, run.id, version)
     assert [(p.code, p.node_id) for p in caught.value.errors] == [("inputs_changed", "slow")]
     assert machines.until(control.retry(machines.tenant, run.id)).status == "completed"
     assert remote.count() == {"/slow": 1}
@@ -344,7 +344,7 @@ def test_given_values_stand_whatever_the_node_does_now(person: Person, remote: S
     changed["a"]["config"]["method"] = "PUT"
     changed["shape"]["config"]["expression"] = "2"
     version = person.change(workflow_id, made(changed))
-    ended = machines.until(control.retry(machines.tenant, run.id, version))
+    ended = machines.until(newer.retry(machines.tenant, run.id, version))
     assert (ended.status, remote.count()["/a"]) == ("completed", 0)
     assert person.origins(ended) == {"a": "pinned", "shape": "pinned"}
 
@@ -355,6 +355,6 @@ def test_a_single_nodes_run_has_no_versions(person: Person, remote: Service):
     run = person.alone(workflow_id, "b")
     assert run.status == "failed"
     with pytest.raises(Conflict) as caught:
-        control.retry(person.machines.tenant, run.id, 1)
+        newer.retry(person.machines.tenant, run.id, 1)
     assert caught.value.code == "single_node"
     assert person.machines.until(control.retry(person.machines.tenant, run.id)).status == "completed"

@@ -35,11 +35,23 @@ def all_plans() -> list[Plan]:
         (looping(), "standard", "a loop calls the world"),
         (looping(settings={"timeout_seconds": 60}), "express", "a run may take 60 s"),
         (document([node("s", "manual_trigger"), node("d", "delay", {"ms": 60_000})], "s.trigger -> d.input"),) * 1
-        + ("standard", "the state timer.0 may wait"),
+        + ("standard", "d waits, which"),
         (
             document([node("s", "manual_trigger"), node("q", "human_in_the_loop")], settings={"timeout_seconds": 60}),
             "standard",
-            "the state question.0 may wait",
+            "q waits, which",
+        ),
+        (
+            document(
+                [
+                    node("s", "manual_trigger"),
+                    node("each", "loop", {"mode": "distributed"}),
+                    node("t", "transform", {"expression": "1"}, parent="each"),
+                ],
+                "s.trigger -> each.items",
+            ),
+            "standard",
+            "each has executions of its own",
         ),
     ],
 )

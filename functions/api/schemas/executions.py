@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic_core import PydanticCustomError
 
 from functions.api.schemas.base import Answer, Body, TimeOut
 
@@ -14,7 +15,19 @@ NodeStatus = Literal["pending", "running", "paused", "completed", "failed", "ski
 
 # Outputs of nodes, by node id and port, that a run takes over instead of running the nodes.
 Outputs = Annotated[dict[str, dict[str, Any]], Field(max_length=1_000)]
-Version = Annotated[int, Field(ge=1, le=999_999)] | Literal["draft"] | None
+
+
+def _one_problem(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+    """One problem at the field itself; the alternatives of a union would each give one, at a place that nobody sent."""
+    try:
+        return handler(value)
+    except ValidationError:
+        raise PydanticCustomError(
+            "version", "Input should be the number of a version, from 1 to 999999, or 'draft'"
+        ) from None
+
+
+Version = Annotated[Annotated[int, Field(ge=1, le=999_999)] | Literal["draft"] | None, WrapValidator(_one_problem)]
 
 
 class ExecuteIn(Body):

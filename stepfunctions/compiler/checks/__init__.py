@@ -13,6 +13,7 @@ from stepfunctions.compiler.checks.ports import ports
 from stepfunctions.compiler.checks.reachability import reachability
 from stepfunctions.compiler.checks.readable_names import readable_names
 from stepfunctions.compiler.checks.required_inputs import required_inputs
+from stepfunctions.compiler.checks.retries import retries
 from stepfunctions.compiler.checks.timeouts import timeouts
 from stepfunctions.compiler.checks.too_many_triggers import too_many_triggers
 from stepfunctions.compiler.checks.walls import walls
@@ -27,6 +28,7 @@ CHECKS: Final[tuple[Callable[[Graph], Iterator[Diagnostic]], ...]] = (
     walls,
     required_inputs,
     timeouts,
+    retries,
     readable_names,
     too_many_triggers,
     cycles,

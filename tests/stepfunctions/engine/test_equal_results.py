@@ -1,180 +1,91 @@
-"""Any document gives what the specification says, in both granularities, also when a call is killed on the way."""
+"""Any document gives what the specification says: in both granularities, with each optimisation left out, paused and
+resumed on the way, with calls that are killed or run out of time, and retried when it has failed.
+
+`STATEWRIGHT_EXAMPLES` says how many documents, `STATEWRIGHT_SEED` which.
+"""
 
 from __future__ import annotations
 
+import json
 import os
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+import pytest
+from hypothesis import HealthCheck, given, note, seed, settings
 from hypothesis import strategies as st
 
-from shared.workflows.model import Document
-from stepfunctions.engine.errors import NodeFailed, Stopped
-from tests.stepfunctions.engine import reference
-from tests.stepfunctions.engine.conftest import Bench
-from tests.stepfunctions.engine.faults import Killed, Strike, Time, Wire
+from stepfunctions.compiler.optimise import PASSES
+from tests.stepfunctions.engine.faults import Strike
+from tests.stepfunctions.engine.generated import documents
+from tests.stepfunctions.engine.proof import Comparison, Course, Proof
+from tests.stepfunctions.engine.reference import Reference
+from tests.stepfunctions.engine.virtual import World
 
-EXAMPLES = int(os.environ.get("STATEWRIGHT_EXAMPLES", "40"))
-KINDS = ("transform", "transform", "condition", "switch", "merge", "delay", "log", "timer", "loop")
-
-
-@dataclass
-class _Made:
-    """A document as it grows: `sources` are the (node, port) that later nodes of the scope may be wired to."""
-
-    draw: Any
-    nodes: list[dict[str, Any]]
-    connections: list[dict[str, Any]]
-
-    def expression(self, sources: list[tuple[str, str]], local: tuple[str, ...]) -> str:
-        read = [f"nodes.{n}.`{p}`" for n, p in sources if p not in ("error", "elapsed", "item", "index")]
-        atoms = st.sampled_from(["inputs.input", "1", "2", "trigger", *local, *read[-6:]])
-        atom = self.draw(atoms)
-        shape = self.draw(
-            st.sampled_from(["{}", "{}", "{{'v': {}}}", "$exists({})", "{} = 1 ? $error('no') : 3", "bad"])
-        )
-        return "$error('no')" if shape == "bad" else str(shape.format(atom))
-
-    def test(self, sources: list[tuple[str, str]], local: tuple[str, ...]) -> str:
-        read = [f"nodes.{n}.`{p}`" for n, p in sources if p not in ("error", "elapsed", "item", "index")]
-        atom = self.draw(st.sampled_from(["inputs.input", "trigger", *local, *read[-6:]]))
-        return str(self.draw(st.sampled_from(["{} = 1", "{} = 2", "$exists({})", "$error('no')"])).format(atom))
-
-    def add(self, node_id: str, parent: str | None, kind: str, sources: list[tuple[str, str]], outer: Any = ()) -> None:
-        local = ("item", "index") if parent else ()
-        known = [*outer, *sources]
-        node: dict[str, Any] = {
-            "id": node_id, "type": kind, "parent": parent, "config": {}, "inputs": {},
-            "on_error": self.draw(st.sampled_from(["fail", "continue", "continue", "branch"])),
-            "disabled": self.draw(st.integers(0, 9)) == 0,
-        }  # fmt: skip
-        port = "input"
-        match kind:
-            case "transform":
-                node["config"] = {"expression": self.expression(known, local)}
-            case "condition":
-                node["config"] = {"condition": self.test(known, local)}
-            case "switch":
-                node["config"] = {"cases": {"a": self.test(known, local), "b": self.test(known, local)}}
-            case "merge":
-                node["config"], port = (
-                    {"mode": self.draw(st.sampled_from(["array", "array", "object", "first"]))},
-                    "inputs",
-                )
-            case "delay":
-                node["config"] = {"ms": 0}
-            case "timer":  # one whose moment is past: the run is cut in two there
-                node["type"], node["config"] = "delay", {"until": "2001-01-01T00:00:00Z"}
-            case "log":
-                level = self.draw(st.sampled_from(["info", "info", "bad"]))
-                node["inputs"], port = {"message": "m", "level": level}, "message"
-            case "loop":
-                tolerance = self.draw(st.sampled_from(["fail", "skip", "null"]))
-                lanes = 1 if tolerance == "fail" else self.draw(st.integers(1, 3))
-                node["config"], port = {"on_item_error": tolerance, "max_concurrency": lanes}, "items"
-                if self.draw(st.booleans()):
-                    node["inputs"] = {"items": self.draw(st.lists(st.integers(0, 2), max_size=3))}
-            case "output":
-                port = "value"
-        self.nodes.append(node)
-        most = 4 if kind == "merge" else 2
-        fitting = [s for s in sources if kind != "loop" or s[1] not in ("error", "count")]
-        wired = self.draw(st.lists(st.sampled_from(fitting), max_size=most))
-        if kind == "loop" and not node["inputs"] and not wired:
-            node["inputs"] = {"items": [1, 2]}
-        for source, source_port in wired:
-            self.connections.append(
-                {"source_node": source, "source_port": source_port, "target_node": node_id, "target_port": port}
-            )
-        if kind == "loop":
-            inner = [(node_id, "item"), (node_id, "index")]
-            for number in range(self.draw(st.integers(1, 3))):
-                name = f"{node_id}b{number}"
-                self.add(name, node_id, self.draw(st.sampled_from(KINDS[:-2])), inner, sources)
-            if self.draw(st.booleans()):
-                node["config"]["result"] = self.expression([*sources, *inner[2:]], ("item", "index")).replace(
-                    "inputs.input", "item"
-                )
-        if kind != "output":
-            sources += [(node_id, p) for p in (*reference.ports(node), "error") if p != "elapsed"]
+GROUPS = 10  # tests, so that they can run side by side
+EXAMPLES = int(os.environ.get("STATEWRIGHT_EXAMPLES", "3000"))
+SEED = int(os.environ.get("STATEWRIGHT_SEED", "0"))
+GRANULARITIES = st.sampled_from(["segment", "node"])
 
 
-@st.composite
-def documents(draw: Any) -> tuple[dict[str, Any], Any]:
-    plain = {"parent": None, "config": {}, "inputs": {}, "on_error": "fail", "disabled": False}
-    made = _Made(draw, [{"id": "start", "type": "manual_trigger", **plain}], [])
-    sources = [("start", "trigger")]
-    if draw(st.integers(0, 4)) == 0:
-        made.nodes.append({"id": "hook", "type": "http_webhook", **plain})
-        sources.append(("hook", "body"))
-    for number in range(draw(st.integers(1, 8))):
-        made.add(f"n{number}", None, draw(st.sampled_from(KINDS)), sources)
-    for number in range(draw(st.integers(1, 2))):
-        made.add(f"o{number}", None, "output", sources)
-        made.nodes[-1] |= {"disabled": False, "on_error": "fail"}
-    for number, connection in enumerate(made.connections):
-        connection["id"] = f"c{number}"
-    if draw(st.booleans()):
-        made.nodes.reverse()
-    doc = {"id": "wf_any", "name": "Any", "nodes": made.nodes, "connections": made.connections}
-    return doc, draw(st.sampled_from([None, 1, 2, [1, 2], {"v": 1}]))
+@pytest.fixture
+def proof(aws: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Proof]:
+    made = Proof(World())
+    made.install(monkeypatch)
+    yield made
+    made.world.close()
 
 
-def plain(found: Any, killed: bool) -> Any:
-    """Without the words of error messages, and without the attempts that it took a run that was killed on the way."""
-    if isinstance(found, dict):
-        left_out = {"message"} | ({"attempts"} if killed else set())
-        told = found.keys() == {"node_id", "error", "message", "attempts"}
-        return {k: "*" if told and k in left_out else plain(v, killed) for k, v in found.items()}
-    return [plain(v, killed) for v in found] if isinstance(found, list) else found
+def courses() -> dict[str, Any]:
+    """What each document is put through beside the plain run, as strategies. Requests are counted in thousandths of
+    those that the plain run made.
+    """
+    at = st.integers(0, 999)
+    pause = st.tuples(at, st.sampled_from([0.001, 0.5, 900.0]))
+    return {
+        "node": st.just(Course("node")),
+        "paused": st.builds(Course, GRANULARITIES, pauses=st.lists(pause, min_size=1, max_size=3)),
+        "killed": st.builds(Course, GRANULARITIES, strike=st.builds(Strike, at, st.sampled_from(["before", "after"]))),
+        "short": st.builds(Course, GRANULARITIES, life=st.sampled_from([0.02, 0.05, 0.3, 1.0])),
+        "retried": st.builds(Course, GRANULARITIES, retried=st.just(True)),
+        **{f"without {name}": st.just(Course(without=frozenset({name}))) for name in PASSES},
+    }
 
 
-def ends(bench: Bench, run: Any, time_: Time) -> None:
-    try:
-        bench.through(run, time_)
-    except (NodeFailed, Stopped):
-        assert bench.get(run).ended
+COURSES = courses()
 
 
-def agree(bench: Bench, run: Any, doc: Any, expected: reference.Played, *, killed: bool = False) -> None:
-    ended, statuses = bench.get(run), bench.statuses(run)
-    if expected.fatal:
-        assert ended.status == "failed"
-        assert ended.error is not None
-        assert expected.fatal[ended.error["node_id"]] == ended.error["error"]
-        settled = {n: s for n, s in statuses.items() if s in ("completed", "skipped", "failed")}
-        assert settled.items() <= expected.status.items()
-    else:
-        assert ended.status == "completed", ended.error
-        assert statuses == expected.status
-        assert plain(bench.output(run), killed) == plain(reference.final_output(doc, expected), killed)
+def _check(proof: Proof, made: Any, lot: int, course: Course) -> None:
+    doc, node, trigger = made
+    reference = Reference(doc, node, trigger)
+    reference.run()
+    run = proof.run(doc, node, trigger, lot, course)
+    Comparison(proof, reference, run).check()
+    if course.retried and run.status == "failed":
+        Comparison(proof, reference, proof.again(run, lot)).check()
+    proof.table.clear()
 
 
-@settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    derandomize="STATEWRIGHT_EXAMPLES" not in os.environ,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
-)
-@given(made=documents(), at=st.integers(0, 25), moment=st.sampled_from(["before", "after"]))
-def test_as_the_specification_says(bench: Bench, wire: Wire, time_: Time, made, at: int, moment) -> None:
-    doc, trigger = made
-    expected = reference.play(doc, None, {}, None, trigger)
-    for granularity in ("segment", "node"):
-        document = Document.model_validate(doc | {"settings": {"granularity": granularity}})
-        run = bench.start(document, trigger)
-        ends(bench, run, time_)
-        agree(bench, run, doc, expected)
-        bench.store.delete(run.id)  # moto looks at every item for every query
-    run = bench.start(document, trigger)
-    wire.reset(Strike(at, moment))
-    try:
-        ends(bench, run, time_)
-    except Killed:
-        wire.reset()
-        if not bench.get(run).ended:
-            ends(bench, run, time_)
-    wire.reset()
-    agree(bench, run, doc, expected, killed=True)
-    bench.store.delete(run.id)
+@pytest.mark.timeout(300 + EXAMPLES // GROUPS)
+@pytest.mark.parametrize("group", range(GROUPS))
+def test_as_the_specification_says(proof: Proof, group: int) -> None:
+    @seed(SEED * GROUPS + group)
+    @settings(
+        max_examples=max(1, EXAMPLES // GROUPS),
+        deadline=None,
+        database=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+    )
+    @given(
+        made=documents(waits=True), lot=st.integers(0, 2**16), which=st.integers(0, len(COURSES) - 1), data=st.data()
+    )
+    def holds(made: Any, lot: int, which: int, data: Any) -> None:
+        note(json.dumps(made))
+        _check(proof, made, lot, Course())
+        requests = proof.requests
+        names = list(COURSES)
+        for name in (names[(which + group) % len(names)], names[(which + group + 1) % len(names)]):
+            course = data.draw(COURSES[name], label=name)
+            _check(proof, made, lot, course.scaled(requests))
+
+    holds()

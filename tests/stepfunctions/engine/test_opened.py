@@ -231,7 +231,7 @@ def test_two_loops_in_a_row_and_one_that_is_skipped(machines: Machines):
 @pytest.mark.parametrize("lanes", [1, 2])
 def test_paused_in_a_body(machines: Machines, remote: Service, lanes: int, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("stepfunctions.engine.control._LOOK_SECONDS", 0)
-    gate = remote.hold("/1")
+    gates = [remote.hold(f"/{n + 1}") for n in range(lanes)]
     made = document(
         [
             node("start", "manual_trigger"),
@@ -246,9 +246,10 @@ def test_paused_in_a_body(machines: Machines, remote: Service, lanes: int, monke
         again.output -> late.body; each.results -> out.value""",
     )
     run = machines.start(made, [1, 2])
-    assert gate.arrived.wait(20)
+    assert all(gate.arrived.wait(20) for gate in gates)
     control.pause(machines.tenant, run.id)
-    gate.open.set()
+    for gate in gates:
+        gate.open.set()
     comes_to(machines, run, "paused", "requested")
     wait_for(lambda: len(parked(machines, run)) == lanes, "every pass comes to rest")
     assert "/late/1" not in remote.count()

@@ -120,7 +120,7 @@ def test_a_loop_that_computes_for_longer_than_a_call(bench: Bench):
     run = bench.start(made, [1, 2, 3, 4])
     calls = 0
     while not bench.get(run).ended:
-        left = iter(range(100, 0, -2))
+        left = iter(range(100, 0, -4))
         with contextlib.suppress(TimeSlice):
             bench.call(run, remaining=lambda left=left: float(next(left, 0)))
         calls += 1

@@ -25,7 +25,7 @@ from functions.api.schemas.pages import PageOf
 from shared.ids import digest
 from shared.runs.model import Run
 from shared.tenancy import Principal
-from stepfunctions import control, history, manual, shown
+from stepfunctions import control, history, manual, newer, shown
 from stepfunctions.replay import replay as replayed
 
 router = APIRouter(prefix="/workflows", tags=["executions"])
@@ -147,7 +147,9 @@ def retry(execution_id: str, who: Operator, body: RetryIn | None = None) -> Exec
     fit the `version`: `errors` then has an entry for each node that does not.
     """
     version = body.version if body else None
-    return _shown(who, control.retry(who.tenant, execution_id, version))
+    if version is None:
+        return _shown(who, control.retry(who.tenant, execution_id))
+    return _shown(who, newer.retry(who.tenant, execution_id, version))
 
 
 @router.post("/executions/{execution_id}/replay", status_code=202, response_model=ExecutionOut)
