@@ -49,9 +49,10 @@ def ended(detail: Mapping[str, Any]) -> str:
     except NotFound:
         return "no_run"
     if attempt != str(run.attempt):
-        # Its last call has handed the run over. It could not start the next execution itself: the runner, which does
-        # what tenants ask for, may call nothing of Step Functions.
-        handed_over = detail.get("error") == "Continued" and attempt == str(run.attempt - 1) and not run.ended
+        # A call of it has handed the run over. It could not start the next execution itself: the runner, which does
+        # what tenants ask for, may call nothing of Step Functions. Starting one that is there changes nothing.
+        told = detail.get("error") in ("Continued", "Stopped")  # by that call, or by one that came after it
+        handed_over = told and attempt == str(run.attempt - 1) and not run.ended
         return _launch_again(tenant, run) if handed_over else "other_attempt"
     return _conclude(tenant, run, status, detail.get("error"))
 

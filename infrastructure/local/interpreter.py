@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -59,7 +60,19 @@ class Functions:
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, dict[str, Any]]] = []
+        self._at_work = 0
+        self._idle = threading.Condition()
         self.handlers: dict[str, Function] = {}
+
+    def settle(self, seconds: float) -> None:
+        """Wait until no call is at work, or so long: what a stopped execution has begun goes on to its end."""
+        with self._idle:
+            self._idle.wait_for(lambda: self._at_work == 0, seconds)
+
+    def _count(self, more: int) -> None:
+        with self._idle:
+            self._at_work += more
+            self._idle.notify_all()
 
     def invoke(self, parameters: dict[str, Any], region: str, state_credentials: Any) -> dict[str, Any]:
         """Stand for moto's `_invoke_lambda_function`."""
@@ -68,6 +81,7 @@ class Functions:
         event = json.loads(parameters["Payload"])
         self.calls.append((name, event))
         handler = self.handlers.get(name) or real_function(name)
+        self._count(1)
         try:
             answer = handler(event, Context())
         except Exception as error:
@@ -75,6 +89,7 @@ class Functions:
             return {"StatusCode": 200, "FunctionError": "Unhandled", "Payload": body}
         finally:
             calls.close()  # moto's threads come and go
+            self._count(-1)
         return {"StatusCode": 200, "Payload": json.loads(json.dumps(answer))}
 
 

@@ -74,10 +74,17 @@ def _aws(allow: Sequence[str]) -> Iterator[None]:
     """An empty AWS with the template's resources, on which state machines run."""
     logging.getLogger("moto").setLevel(logging.CRITICAL)  # it dumps its syntax tree for every state that fails
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("SW_", "AWS_"))}
-    with patch.dict(os.environ, {**kept, **cloud.ENVIRONMENT}, clear=True), cloud.account() as made, running():
+    with (
+        patch.dict(os.environ, {**kept, **cloud.ENVIRONMENT}, clear=True),
+        cloud.account() as made,
+        running() as functions,
+    ):
         os.environ.update(made, SW_ALLOWED_HOSTS=",".join(allow))
         settings.cache_clear()
-        yield
+        try:
+            yield
+        finally:
+            functions.settle(_ENDING_SECONDS)  # or what they log would come when nobody catches it any more
 
 
 class _Single:

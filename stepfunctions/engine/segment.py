@@ -12,7 +12,7 @@ from shared.runs.model import NodeRecord, Run
 from shared.runs.store import RunStore
 from stepfunctions.engine.control import Control, halt_of
 from stepfunctions.engine.dataflow import Dataflow
-from stepfunctions.engine.errors import BodyFailed, Continued, Failure, NodeFailed, Stopped
+from stepfunctions.engine.errors import BodyFailed, Continued, Failure, NodeFailed, Paused, Stopped
 from stepfunctions.engine.execute import NewWorld
 from stepfunctions.engine.frame import Frame
 from stepfunctions.engine.journal import Journal
@@ -90,6 +90,7 @@ class Engine:
             try:
                 await run_lot(visit, loop, at[-1])
             except Failure:  # the loop's turn reads of it, and decides
+                await self._left(plan, execution_id, state)
                 raise BodyFailed("an item failed; the run's record says which") from None
         if plan.questions:
             await asyncio.to_thread(self._leave, plan, visit, state)
@@ -132,11 +133,20 @@ class Engine:
         except Failure as failure:
             journal.flush()
             if visit.frame.parent is not None:
+                await self._left(plan, execution_id, state)
                 raise BodyFailed("a node failed; the run's record says which") from None
             await asyncio.to_thread(self.runs.close, execution_id, "failed", error=failure.as_dict())
             raise NodeFailed("a node failed; the run's record says which") from None
+        except Paused:
+            await self._left(plan, execution_id, state)
+            raise
         finally:
             await asyncio.to_thread(journal.flush)
+
+    async def _left(self, plan: Plan, execution_id: str, state: str) -> None:
+        """This call ends without having done its work, and its state may not be called again."""
+        if plan.questions:
+            await asyncio.to_thread(self.runs.leave, execution_id, state)
 
     def _complete(self, frame: Frame) -> None:
         self.runs.close(frame.run.id, "completed", final_output=_final_output(frame).store(self.objects))

@@ -7,7 +7,7 @@ import pytest
 from shared.errors import Conflict, NotFound
 from shared.runs.model import Run
 from shared.workflows.model import Document
-from stepfunctions import control
+from stepfunctions import control, newer
 from stepfunctions.ending import wind_up
 from tests.stepfunctions.compiler.documents import document, node
 from tests.stepfunctions.conftest import Machines
@@ -79,7 +79,7 @@ def test_such_a_loop_goes_on_under_another_version(person: Person, remote: Servi
     run = machines.until(person.execute(workflow_id))
     assert (run.status, remote.count()["/first/1"]) == ("failed", 1)
     version = person.change(workflow_id, resting(remote.base, "mended/{{ item }}"))
-    ended = machines.until(control.retry(machines.tenant, run.id, version))
+    ended = machines.until(newer.retry(machines.tenant, run.id, version))
     assert (ended.status, machines.value(ended.final_output)) == ("completed", [201, 201])
     assert [remote.count()[f"/{p}/{n}"] for p in ("first", "item", "mended") for n in (1, 2)] == [1, 1, 1, 0, 1, 1]
 
@@ -110,7 +110,7 @@ def test_passes_that_are_over_are_computed_again_from_what_they_recorded(person:
     changed = resting(remote.base).model_dump()
     next(n for n in changed["nodes"] if n["id"] == "plus")["config"]["expression"] = "nodes.item.status + 7"
     version = person.change(workflow_id, Document.model_validate(changed))
-    ended = machines.until(control.retry(machines.tenant, run.id, version))
+    ended = machines.until(newer.retry(machines.tenant, run.id, version))
     assert (ended.status, machines.value(ended.final_output)) == ("completed", [207, 207])
     assert [remote.count()[f"/item/{n}"] for n in (1, 2)] == [1, 2]
 
@@ -143,11 +143,11 @@ def test_of_a_distributed_loop_nothing_may_change_once_a_lot_is_begun(person: Pe
     for changed in (distributed(remote.base, "item + 1"), distributed(remote.base, "item", max_concurrency=3)):
         version = person.change(workflow_id, changed)
         with pytest.raises(Conflict) as caught:
-            control.retry(machines.tenant, run.id, version)
+            newer.retry(machines.tenant, run.id, version)
         assert {p.node_id for p in caught.value.errors} == {"each"}
     same = distributed(remote.base, "item").model_copy(update={"description": "the same, and another version"})
     version = person.change(workflow_id, same)
-    ended = machines.until(control.retry(machines.tenant, run.id, version))
+    ended = machines.until(newer.retry(machines.tenant, run.id, version))
     assert (ended.version, machines.value(ended.final_output)) == (version, list(range(8)))
     assert remote.count()["/item/7"] == 2
 
@@ -180,10 +180,10 @@ def test_a_child_that_has_ended_is_not_run_again(person: Person, remote: Service
     assert (machines.value(run.final_output), remote.count()) == (200, {"/in_child": 1, "/after": 2})
     version = person.change(workflow_id, calling("mended", version=1))
     with pytest.raises(Conflict) as caught:
-        control.retry(machines.tenant, first.id, version)
+        newer.retry(machines.tenant, first.id, version)
     assert [(p.code, p.node_id) for p in caught.value.errors] == [("config_changed", "call")]
     version = person.change(workflow_id, calling("mended"))
-    assert machines.until(control.retry(machines.tenant, first.id, version)).status == "completed"
+    assert machines.until(newer.retry(machines.tenant, first.id, version)).status == "completed"
     assert remote.count()["/in_child"] == 1
 
 
@@ -214,7 +214,7 @@ def test_a_failed_child_is_retried_unless_another_is_wanted(person: Person, remo
     run = whole(machines, person.execute(workflow_id))
     assert run.status == "failed"
     version = person.change(workflow_id, calling(other))
-    ended = whole(machines, control.retry(machines.tenant, run.id, version))
+    ended = whole(machines, newer.retry(machines.tenant, run.id, version))
     assert (ended.status, remote.count()) == ("completed", {"/in_child": 1, "/other": 1})
 
 
@@ -238,10 +238,10 @@ def test_an_answer_stands_for_the_question_that_was_asked(person: Person, remote
     assert machines.until(run).status == "failed"
     version = person.change(workflow_id, asking("May I really?", "after"))
     with pytest.raises(Conflict) as caught:
-        control.retry(machines.tenant, run.id, version)
+        newer.retry(machines.tenant, run.id, version)
     assert [(p.code, p.node_id) for p in caught.value.errors] == [("config_changed", "ask")]
     version = person.change(workflow_id, asking("May I?", "better"))
-    assert machines.until(control.retry(machines.tenant, run.id, version)).status == "completed"
+    assert machines.until(newer.retry(machines.tenant, run.id, version)).status == "completed"
     assert remote.count() == {"/after": 1, "/better": 1}
 
 
@@ -264,7 +264,7 @@ def test_a_question_without_an_answer_is_asked_anew(person: Person, remote: Serv
     comes_to(machines, run, "paused", "human_input")
     control.cancel(machines.tenant, run.id)
     version = person.change(workflow_id, asking("May I really?"))
-    control.retry(machines.tenant, run.id, version)
+    newer.retry(machines.tenant, run.id, version)
     comes_to(machines, run, "paused", "human_input")
     assert machines.open_tasks(run)["ask"].title == "May I really?"
     answer(machines, run, "us_1", "ask")
@@ -284,5 +284,5 @@ def test_a_timer_is_armed_anew_if_it_has_changed(person: Person):
     wait_for(lambda: machines.statuses(run).get("rest") == "paused", "the timer is armed")
     control.cancel(machines.tenant, run.id)
     version = person.change(workflow_id, resting(1_100))
-    ended = machines.until(control.retry(machines.tenant, run.id, version))
+    ended = machines.until(newer.retry(machines.tenant, run.id, version))
     assert (ended.status, machines.value(ended.final_output)) == ("completed", 7)

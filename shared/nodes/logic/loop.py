@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from shared.errors import Problem
 from shared.nodes.base import Container, Port
 
 
@@ -65,5 +69,13 @@ class Loop(Container):
         },
         "additionalProperties": False,
     }
+
+    @classmethod
+    def check_config(cls, config: Mapping[str, Any]) -> Iterator[Problem]:
+        """Failures are put up with by count only where they do not fail the loop."""
+        if "tolerated_failures" in config and config.get("on_item_error", "fail") == "fail":
+            message = "tolerated_failures counts only with on_item_error skip or null"
+            yield Problem("invalid_config", message, "config.tolerated_failures")
+
     errors = ("InvalidInput", "TooManyItems", "TooManyFailures", "ExpressionError")
     example = {"config": {"max_concurrency": 5}, "inputs": {"items": [{"id": 1}, {"id": 2}]}}

@@ -6,7 +6,7 @@ import pytest
 
 from shared.nodes.base import Container
 from shared.nodes.registry import get
-from tests.shared.nodes.calls import fits
+from tests.shared.nodes.calls import fits, problems
 
 LOOP = get("loop")
 
@@ -37,3 +37,8 @@ def test_configs_that_do_not_fit(config: dict[str, Any]) -> None:
 def test_configs_that_do() -> None:
     assert fits(LOOP, {})
     assert fits(LOOP, {"max_concurrency": 50, "on_item_error": "skip", "mode": "inline", "result": "nodes.a.b"})
+
+
+def test_failures_are_counted_only_where_they_are_put_up_with() -> None:
+    assert problems("loop", {"tolerated_failures": 3}) == ["config.tolerated_failures"]
+    assert not problems("loop", {"tolerated_failures": 3, "on_item_error": "null"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 import pytest
@@ -16,10 +17,11 @@ from stepfunctions.engine.errors import BodyFailed, NodeFailed, TimeSlice
 from tests.stepfunctions.compiler.documents import document, node
 from tests.stepfunctions.conftest import Machines
 from tests.stepfunctions.engine.conftest import Bench
-from tests.stepfunctions.engine.faults import Service
+from tests.stepfunctions.engine.faults import Killed, Moment, Service, Strike, Time, Wire
 from tests.stepfunctions.engine.test_distributed import squares
 from tests.stepfunctions.engine.test_kill import post
 from tests.stepfunctions.engine.test_opened import wait
+from tests.stepfunctions.engine.watch import answer, comes_to
 
 
 def counting(**config: Any):
@@ -82,6 +84,39 @@ def test_a_turn_made_late(bench: Bench):
     assert bench.turn(run, at="0")["turn"]["at"] == "2"
     assert bench.turn(run, at="2")["turn"]["go"] is False
     assert bench.value(bench.records(run)["", "loop"].outputs["state"]) == "012"
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_turns_killed_everywhere(bench: Bench, remote: Service, wire: Wire, time_: Time, moment: Moment):
+    made = document(
+        [
+            node("start", "manual_trigger"),
+            node("loop", "while_loop", {"condition": "iteration < 2", "result": "state & nodes.text.output"}),
+            post("first", remote.base, parent="loop"),
+            wait("rest", "loop"),
+            node("text", "transform", {"expression": "$string(iteration) & state"}, parent="loop"),
+            post("last", remote.base, parent="loop"),
+        ],
+        """start.trigger -> loop.initial; first.status -> rest.input; rest.output -> text.input
+        text.output -> last.body""",
+    )
+    for at in count():
+        run, place, killed, more = bench.start(made, ""), "", False, True
+        wire.reset(Strike(at, moment))
+        while more:
+            try:
+                turn = bench.turn(run, at=place)["turn"]
+                place, more = turn["at"], turn["go"]
+            except Killed:
+                killed = True
+                wire.reset()
+                time_.pass_lease()
+        wire.reset()
+        outputs = bench.records(run)["", "loop"].outputs
+        assert [bench.value(outputs[port]) for port in ("state", "iterations")] == ["010", 2], at
+        if not killed:
+            assert at > 10
+            return
 
 
 def test_what_a_retry_goes_on_with(bench: Bench):
@@ -266,3 +301,23 @@ def test_an_abandoned_question_is_asked_anew(bench: Bench, remote: Service, monk
     assert bench.turn(run)["turn"]["at"] == "0"
     ask(bench, run, "0")
     assert open_tasks(bench, run) == ["ask"]
+
+
+@pytest.mark.parametrize("lanes", [1, 2])
+def test_a_run_rests_although_a_pass_has_failed(machines: Machines, owner, remote: Service, lanes: int):
+    """The calls of a pass that failed are not called again: nobody is at work there."""
+    made = document(
+        [
+            node("start", "manual_trigger"),
+            node("each", "loop", {"max_concurrency": lanes, "on_item_error": "skip"}),
+            wait("rest", "each"),
+            post("call", remote.base, "{{ item }}", parent="each"),
+            node("ask", "human_in_the_loop", parent="each"),
+        ],
+        "start.trigger -> each.items; each.item -> rest.input; rest.output -> call.body; call.status -> ask.input",
+    )
+    remote.fail("/1", status=400)
+    run = machines.start(made, [1, 2])
+    comes_to(machines, run, "paused", "human_input")
+    answer(machines, run, owner.user.id, "ask")
+    assert machines.until(run).status == "completed"
