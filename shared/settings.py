@@ -17,6 +17,7 @@ class Settings:
 
     table: str = ""
     data_bucket: str = ""  # plans and payloads
+    files_bucket: str = ""  # tenants' files
     kms_key: str = ""
     tenant_role_arn: str = ""  # the one role for tenant-scoped data access, assumed with the session tag TenantID
     states_role_arn: str = ""  # the role every state machine runs under

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from shared.aws import states
 from shared.expressions import jsonata
-from shared.nodes.base import Asked, Ended, Wanted
+from shared.nodes.base import Asked, Cache, Ended, Files, Wanted
 from shared.runs.model import NodeRecord
 from shared.runs.store import RunStore
 from shared.settings import settings
@@ -85,7 +85,7 @@ def _engine(tenant: Tenant, run: Mapping[str, Any], owner: str, remaining: Calla
         runs=RunStore(TenantTable(tenant)),
         desk=_Waiting(tenant, run["execution"]),
         objects=payload_objects(tenant),
-        new_world=_world,
+        new_world=lambda: _world(tenant),
         remaining=remaining,
         owner=owner,
         attempt=run.get("attempt"),
@@ -122,7 +122,21 @@ class _Waiting:
         return Children(self._tenant, self._execution)
 
 
-def _world() -> NodeWorld:
+def _world(tenant: Tenant) -> NodeWorld:
     s = settings()
     hosts = frozenset(h.strip() for h in s.allowed_hosts.split(",") if h.strip())
-    return NodeWorld(s.openai_base_url, s.openai_api_key, hosts)
+    return NodeWorld(
+        lambda: _cache(tenant), lambda: _files(tenant), s.openai_base_url, s.openai_api_key, allowed_hosts=hosts
+    )
+
+
+def _cache(tenant: Tenant) -> Cache:
+    from shared.cache.store import CacheStore
+
+    return CacheStore(TenantTable(tenant))
+
+
+def _files(tenant: Tenant) -> Files:
+    from shared.files.store import FileStore
+
+    return FileStore(TenantTable(tenant))

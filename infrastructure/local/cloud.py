@@ -112,6 +112,7 @@ def _deploy() -> dict[str, str]:
     return {
         "SW_TABLE": "sw-test-table",
         "SW_DATA_BUCKET": "sw-test-data",
+        "SW_FILES_BUCKET": "sw-test-files",
         "SW_KMS_KEY": _client("kms").create_key()["KeyMetadata"]["Arn"],
         "SW_USER_POOL_ID": pool_id,
         "SW_USER_POOL_CLIENT_ID": client_id,

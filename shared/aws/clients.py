@@ -17,6 +17,8 @@ from shared.tenancy import Tenant
 _CONFIG = Config(
     retries={"mode": "standard", "max_attempts": 5}, connect_timeout=3, read_timeout=20, inject_host_prefix=False
 )
+# Without this, presigned addresses are of an old kind in some regions, which does not sign an upload's size.
+_S3 = Config(signature_version="s3v4")
 _PATIENT = Config(retries={"mode": "standard", "total_max_attempts": 1}, read_timeout=30)
 _SESSION_SECONDS = 3600  # role chaining allows no more (notes: STS)
 _RENEW_BEFORE = 1_000  # longer than any call of a function may take: what it holds lasts to its end
@@ -36,7 +38,11 @@ def _session() -> botocore.session.Session:
 def client(service: str, endpoint: str | None = None) -> Any:
     """A client with the function's own role, of the service's own address or of one given. Made once per process."""
     with _lock:
-        return _session().create_client(service, config=_CONFIG, endpoint_url=endpoint)
+        return _session().create_client(service, config=_config(service), endpoint_url=endpoint)
+
+
+def _config(service: str) -> Config:
+    return _CONFIG.merge(_S3) if service == "s3" else _CONFIG
 
 
 @cache
@@ -80,7 +86,7 @@ def tenant_client(tenant: Tenant, service: str) -> Any:
     with _lock:
         made = _session().create_client(
             service,
-            config=_CONFIG,
+            config=_config(service),
             aws_access_key_id=credentials["AccessKeyId"],
             aws_secret_access_key=credentials["SecretAccessKey"],
             aws_session_token=credentials["SessionToken"],

@@ -63,6 +63,38 @@ class Expressions(Protocol):
         ...
 
 
+class Found(Protocol):
+    """What a cache holds under a key."""
+
+    @property
+    def value(self) -> Any:
+        """The value, which may be null."""
+        ...
+
+
+class Cache(Protocol):
+    """The tenant's cache. Its calls block: make them off the event loop."""
+
+    def get(self, key: str) -> Found | None:
+        """What the key holds, or None. Raises AppError: Invalid, Unavailable."""
+        ...
+
+    def set(self, key: str, value: Any, ttl_seconds: float | None) -> None:
+        """Keep a value for so long (None: an hour). Raises AppError: Invalid, TooLarge, Unavailable."""
+        ...
+
+
+class Files(Protocol):
+    """The tenant's files. Its calls block: make them off the event loop."""
+
+    def write(self, path: str, body: bytes, content_type: str) -> str:
+        """Write a file, over one that is there; gives its path as it is kept.
+
+        Raises AppError: Invalid, TooLarge, Unavailable.
+        """
+        ...
+
+
 class World(Protocol):
     """What lies outside: built by the engine for a run, replaced in tests by real things on loopback."""
 
@@ -79,6 +111,16 @@ class World(Protocol):
     @property
     def allowed_hosts(self) -> frozenset[str]:
         """`host:port` that an operator lets http_request reach although the address is private."""
+        ...
+
+    @property
+    def cache(self) -> Cache:
+        """The cache of the run's tenant."""
+        ...
+
+    @property
+    def files(self) -> Files:
+        """The files of the run's tenant."""
         ...
 
     def log(self, level: str, message: Any) -> None:
@@ -131,6 +173,12 @@ class NodeType(ABC):
         """The output ports under this config (a `switch` has one per case). `error` is added by the engine."""
         del config
         return cls.outputs
+
+    @classmethod
+    def schema_for(cls, config: Mapping[str, Any]) -> Mapping[str, Any]:
+        """`config_schema` with the marks that hold under this config (which may not fit the schema)."""
+        del config
+        return cls.config_schema
 
     @classmethod
     def check_config(cls, config: Mapping[str, Any]) -> Iterator[Problem]:

@@ -8,6 +8,7 @@
 | API key | `T#t#KEYS` | `key_…` | | |
 | rate window | `T#t#RATE#<window>` | `RATE` | | |
 | idempotency key | `T#t#IDEM#<digest>` | `IDEM` | | |
+| cached value | `T#t#CACHE#<digest>` | `VALUE` | | |
 | workflow summary | `T#t#WFS` | `wf_…` | | |
 | draft, versions | `T#t#WF#wf` | `DRAFT`, `V#000007` | | |
 | machine known | `T#t#WF#wf` | (in the version) | | |
@@ -82,6 +83,10 @@ class TenantKeys:
     def idempotency(self, key_digest: str) -> Key:
         """What a request with an Idempotency-Key, a delivery or a scheduled instant has led to."""
         return Key(f"{self.prefix}IDEM#{key_digest}", "IDEM")
+
+    def cached(self, key_digest: str) -> Key:
+        """A value in the tenant's cache. A partition each: keys that many runs read do not slow down others."""
+        return Key(f"{self.prefix}CACHE#{key_digest}", "VALUE")
 
     def workflows(self) -> str:
         """Partition of workflow summaries, by id."""

@@ -76,7 +76,7 @@ def _bind(graph: Graph, node_id: str, *, pure: bool, opened: bool) -> BoundNode:
         scope=node.parent or "",
         config=config,
         inputs=dict(node.inputs),
-        templates=tuple(sorted(_templated(config, node_type.config_schema))),
+        templates=tuple(sorted(_templated(config, node_type.schema_for(config)))),
         outputs=tuple(node_type.output_ports(config)),
         required=tuple(name for name, port in node_type.inputs.items() if port.required),
         multiple=tuple(name for name, port in node_type.inputs.items() if port.multiple),

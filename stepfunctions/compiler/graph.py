@@ -165,10 +165,10 @@ def _in_turn(needs: Mapping[str, AbstractSet[str]]) -> dict[str, None]:
 def _expressions(node: Node, node_type: NodeType | None) -> Iterator[tuple[str, str]]:
     for port, value in node.inputs.items():
         yield from _templates(f"inputs.{port}", value)
-    properties: Mapping[str, Any] = node_type.config_schema.get("properties", {}) if node_type else {}
+    schema = node_type.schema_for(node.config) if node_type else {}
+    properties: Mapping[str, Any] = schema.get("properties", {})
     for name, value in node.config.items():
-        schema = properties.get(name, {})
-        yield from _marked(f"config.{name}", value, schema)
+        yield from _marked(f"config.{name}", value, properties.get(name, {}))
 
 
 def _marked(path: str, value: Any, schema: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -31,7 +31,6 @@ def prepare(frame: Frame, node: BoundNode, record: NodeRecord, world: NodeWorld)
     Raises Skipped when the node is not to run, NodeError when an expression fails.
     """
     record.logs = world.lines  # one list: what the node logs is in its record
-    record.logs = world.lines  # what the node will say
     connected, delivered = frame.delivered(node)
     if node.kind == "trigger" and node.id != frame.run.trigger_node:
         raise Skipped

@@ -125,6 +125,10 @@ def test_a_tenants_credentials_reach_that_tenants_objects_only(deployed: Deploye
             assert refused(lambda b=bucket, k=foreign: client.put_object(Bucket=b, Key=k, Body=b"1"))
             assert refused(lambda b=bucket, k=foreign: client.get_object(Bucket=b, Key=k))
         assert refused(lambda b=bucket: client.list_objects_v2(Bucket=b))
+    listed = client.list_objects_v2(Bucket=files, Prefix=f"{mine}/")["Contents"]
+    assert [o["Key"] for o in listed] == [f"{mine}/x"]
+    for bucket, prefix in ((files, f"{theirs}/"), (files, mine), (files, ""), (data, f"{mine}/")):
+        assert refused(lambda b=bucket, p=prefix: client.list_objects_v2(Bucket=b, Prefix=p)), prefix
 
 
 def test_a_tenants_credentials_decrypt_that_tenants_secrets_only(deployed: Deployed) -> None:

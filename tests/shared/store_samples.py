@@ -15,6 +15,8 @@ from typing import Any
 
 import httpx
 
+from shared.cache.store import CacheStore
+from shared.files.store import FileStore
 from shared.live import connections
 from shared.live.store import ChannelStore
 from shared.members.store import MemberStore
@@ -93,6 +95,7 @@ def furnished(client: httpx.Client, tenant: Tenant) -> Samples:
     _run(client, table, samples, workflow_id)
     _tasks(client, table, samples)
     _channel(table, samples)
+    _cache_and_files(table, samples)
     return samples
 
 
@@ -211,3 +214,18 @@ def _channel(table: TenantTable, samples: Samples) -> None:
     connections.watch(known, "tenant")
     ChannelStore(table).add("tenant", f"two-{MARK}")
     samples.value(channel=["tenant"], connection_id=["one", "three"])
+
+
+def _cache_and_files(table: TenantTable, samples: Samples) -> None:
+    CacheStore(table).set("rates", {"as of": MARK})
+    FileStore(table).write("reports/rates.txt", MARK.encode(), "text/plain")
+    samples.value(
+        key=["rates", ""],
+        value=[{"as of": _OTHER_DAY}, "x" * 300_000],
+        ttl_seconds=[None, 60, -1],
+        path=["reports/rates.txt", "../rates.txt"],
+        begins=["reports/", "rep", ""],
+        size=[5],
+        body=[b"other"],
+        content_type=["text/plain", "text"],
+    )

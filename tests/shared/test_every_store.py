@@ -105,17 +105,25 @@ def belongings(tenant: Tenant) -> Belongings:
     for bucket in client("s3").list_buckets()["Buckets"]:
         for entry in client("s3").list_objects_v2(Bucket=bucket["Name"]).get("Contents", []):
             if tenant.id in entry["Key"]:
-                found[bucket["Name"], entry["Key"]] = entry["ETag"]
+                body = client("s3").get_object(Bucket=bucket["Name"], Key=entry["Key"])["Body"].read()
+                found[bucket["Name"], entry["Key"]] = body
     return found
 
 
 def restore(before: Belongings, now: Belongings) -> None:
-    """Put a tenant's items back as they were."""
-    for (pk, sk), item in before.items():
-        if isinstance(item, dict) and now.get((pk, sk)) != item:
-            client("dynamodb").put_item(TableName=settings().table, Item=item)
+    """Put a tenant's items and objects back as they were."""
+    for (pk, sk), was in before.items():
+        if now.get((pk, sk)) == was:
+            continue
+        if isinstance(was, dict):
+            client("dynamodb").put_item(TableName=settings().table, Item=was)
+        else:
+            client("s3").put_object(Bucket=pk, Key=sk, Body=was)
     for pk, sk in now.keys() - before.keys():
-        client("dynamodb").delete_item(TableName=settings().table, Key={"PK": {"S": pk}, "SK": {"S": sk}})
+        if isinstance(now[pk, sk], dict):
+            client("dynamodb").delete_item(TableName=settings().table, Key={"PK": {"S": pk}, "SK": {"S": sk}})
+        else:
+            client("s3").delete_object(Bucket=pk, Key=sk)
 
 
 def marks(mine: Belongings, samples: Samples) -> list[str]:

@@ -250,4 +250,32 @@ AT_ONCE: Final = (
         output="hand",
         statuses={"hook": "skipped", "by_hook": "skipped", "by_hand": "completed"},
     ),
+    Scenario(
+        "a loop reads the cache and writes files",
+        document(
+            [
+                node("start", "manual_trigger"),
+                node("each", "loop", {"max_concurrency": 2, "result": "nodes.told.output"}),
+                node("put", "cache_set", parent="each", inputs={"key": "n:{{ item }}", "value": "{{ {'n': item} }}"}),
+                node("got", "cache_get", parent="each", inputs={"key": "{{ nodes.put.success ? 'n:' & item }}"}),
+                node("none", "cache_get", parent="each", inputs={"key": "none:{{ item }}"}),
+                node("content", "transform", {"expression": "[nodes.got.value, nodes.none]"}, parent="each"),
+                node("file", "file_write", {"format": "csv"}, parent="each", inputs={"path": "{{ item }}/all.csv"}),
+                node("told", "transform", {"expression": "[nodes.got, nodes.none, nodes.file]"}, parent="each"),
+                node("out", "output"),
+            ],
+            """start.trigger -> each.items; content.output -> file.content; file.path -> told.input
+            each.results -> out.value""",
+        ),
+        trigger=["a", "é"],
+        output=[
+            [
+                {"value": {"n": item}, "hit": True},
+                {"value": None, "hit": False},
+                {"written": True, "path": f"{item}/all.csv", "size": size},
+            ]
+            for item, size in (("a", 27), ("é", 28))  # n,value,hit / a,, / ,,false, each with a line's end
+        ],
+        statuses={"each": "completed"},
+    ),
 )

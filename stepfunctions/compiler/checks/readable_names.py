@@ -49,7 +49,7 @@ def _broken(value: Any, path: str) -> Iterator[tuple[str, str]]:
 
 def _templated(graph: Graph, node_id: str, path: str) -> bool:
     """Whether the config field at `path` takes templates; in any other field `{{` is just text."""
-    schema: Any = graph.types[node_id].config_schema
+    schema: Any = graph.types[node_id].schema_for(graph.nodes[node_id].config)
     for part in path.split(".")[1:]:
         if not isinstance(schema, Mapping) or schema.get("x-template"):
             break

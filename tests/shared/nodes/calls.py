@@ -27,12 +27,14 @@ class Scope:
 
 @dataclass
 class Outside:
-    """A world that keeps its log."""
+    """A world that keeps its log. The tenant's cache and files are given by tests that need them."""
 
     openai_base_url: str = ""
     openai_api_key: str = ""
     allowed_hosts: frozenset[str] = frozenset()
     lines: list[tuple[str, Any]] = field(default_factory=list)
+    cache: Any = None
+    files: Any = None
 
     def log(self, level: str, message: Any) -> None:
         self.lines.append((level, message))
@@ -53,7 +55,7 @@ def call(
     filled = _filled(node_type.config_schema, dict(config or {}))
     return Call(
         inputs=dict(inputs or {}),
-        config=_rendered(node_type.config_schema, filled, scope),
+        config=_rendered(node_type.schema_for(filled), filled, scope),
         expressions=scope,
         world=world or Outside(),
         node_id="n1",

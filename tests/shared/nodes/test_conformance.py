@@ -20,6 +20,7 @@ from tests.shared.nodes.calls import deliver, evaluate
 
 ROOT = Path(__file__).parents[3]
 HEAVY = {"httpx", "httpx2", "openai", "jsonschema", "pydantic", "jsonata", "boto3", "botocore", "fastapi"}
+HEAVY |= {"jinja2", "pystache", "re2"}
 PORT_NAME = re.compile(r"[a-z][a-z0-9_]{0,49}")
 every_type = pytest.mark.parametrize("node_type", [get(name) for name in names()], ids=list(names()))
 

@@ -36,6 +36,6 @@ def test_data_is_never_a_template() -> None:
     assert output == {"output": "Hi {{ trigger.secret }}"}
 
 
-@pytest.mark.parametrize("config", [{}, {"template": 5}, {"template": "x", "engine": "jinja2"}])
+@pytest.mark.parametrize("config", [{}, {"template": 5}, {"template": "x", "engine": "handlebars"}])
 def test_configs_that_do_not_fit(config: dict[str, Any]) -> None:
     assert not fits(get("template"), config)
