@@ -84,7 +84,7 @@ class Functions:
         self._count(1)
         try:
             answer = handler(event, Context())
-        except Exception as error:
+        except Exception as error:  # Lambda names an error by its class, whatever it is
             body = {"errorMessage": str(error), "errorType": type(error).__name__}
             return {"StatusCode": 200, "FunctionError": "Unhandled", "Payload": body}
         finally:
@@ -96,7 +96,7 @@ class Functions:
 def _evaluate(expression: str) -> Any:
     try:
         return jsonata.Jsonata(expression).evaluate(None)
-    except Exception as error:
+    except Exception as error:  # the engine raises Python's own errors too, and the state fails by any of them
         raise moto_jsonata.JSONataException("UNKNOWN", str(error)) from error
 
 

@@ -133,6 +133,11 @@ class Passes:
             elif record.status == "paused" and record.child:
                 await asyncio.to_thread(self._visit.desk.ended, record.child)
 
+    def _check_broken(self) -> None:
+        """There is nothing to go on with where an execution of the passes' own failed, and no pass of them has."""
+        if self._broken:
+            raise RuntimeError("an execution of a distributed loop failed, and no item of it has")
+
     async def _progress(self, record: NodeRecord, number: int) -> None:
         before, record.passes = record.passes, number
         await asyncio.to_thread(self._visit.journal.progress, record, before)
@@ -173,8 +178,7 @@ class Passes:
                     await self._abandon(before[scope])
         if not left:
             return await repeats.each(_over(body, before))
-        if self._broken:
-            raise RuntimeError("an execution of a distributed loop failed, and no item of it has")
+        self._check_broken()
         await self._progress(record, left[0])
         return Decided(tuple(left[: self._at_once()]))
 
@@ -197,8 +201,7 @@ class Passes:
         left = await lots.left()
         if not left:
             return await lots.gather()
-        if self._broken:
-            raise RuntimeError("an execution of a distributed loop failed, and no item of it has")
+        self._check_broken()
         await self._progress(record, left[0])
         return Decided(left)
 

@@ -154,7 +154,7 @@ class Proof:
         ends = self.world.now + self.course.life
         try:
             return work(owner=ulid(), remaining=lambda: ends - self.world.now)
-        except BaseException as error:
+        except BaseException as error:  # noted and raised again: what is none of the engine's own errors is a fault
             if type(error).__module__ != "stepfunctions.engine.errors" and not isinstance(error, Killed):
                 self.faults.append(error)
             raise

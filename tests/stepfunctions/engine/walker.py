@@ -217,9 +217,9 @@ class Walker:
         event = json.loads(json.dumps(arguments["Payload"]))
         try:
             return json.loads(json.dumps(await self.world.start(lambda: function(event))))
-        except Exception as error:
+        except Exception as error:  # Lambda names an error by its class, whatever it is
             raise StateError(type(error).__name__, str(error)) from None
-        except BaseException as error:
+        except BaseException as error:  # a strike that kills the call is none of the function's own errors
             if isinstance(error, (asyncio.CancelledError, KeyboardInterrupt)):
                 raise
             raise StateError("Runtime.ExitError") from None  # its process was killed
