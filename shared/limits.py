@@ -1,4 +1,4 @@
-"""How often somebody may ask: requests of a tenant, and public calls of an address.
+"""How often somebody may ask: requests of a tenant, what it writes into its cache, and public calls of an address.
 
 A fixed window with a counter in the table. Each process reserves a small chunk of the window's budget at a time, so a
 request usually costs no write; what is reserved and not used is lost with the window, at most 1 % a process.
@@ -19,6 +19,8 @@ from shared.store.keys import rate_of_address
 from shared.store.table import Change, Directory, TenantTable
 from shared.tenancy import Tenant
 
+CACHE_KB_AN_HOUR: Final = 10_000_000  # ten gigabytes of cached values that a tenant may write in an hour
+_CACHE_CHUNK_KB: Final = 1_000  # a small part of that: many processes may each write a little
 DEFAULT_RATE: Final = 100  # requests a second and tenant; a tenant's record may hold its own `rate_limit`
 _WINDOW_S: Final = 10
 _RATE_CACHED_S: Final = 30.0
@@ -41,6 +43,21 @@ def count_request(tenant: Tenant) -> None:
 
     rate = _rate_of(table)
     _take(tenant.id, rate * _WINDOW_S, _WINDOW_S, add, f"over {rate} requests a second; wait and try again")
+
+
+def count_cache_write(tenant: Tenant, size: int) -> None:
+    """Count a value of so many bytes that goes into the cache. Raises RateLimited `quota_exceeded`."""
+    table = TenantTable(tenant)
+
+    def add(window: int, amount: int) -> int:
+        change = Change(set={"ttl": (window + 2) * _HOUR_S}, add={"count": amount})
+        return int(table.update(table.keys.cache_writes(window), change)["count"])
+
+    detail = f"over {CACHE_KB_AN_HOUR:,} KB written into the cache within an hour"
+    try:
+        _take(f"cache {tenant.id}", CACHE_KB_AN_HOUR, _HOUR_S, add, detail, -(-size // 1000), _CACHE_CHUNK_KB)
+    except RateLimited as limited:
+        raise RateLimited(detail, retry_after=limited.retry_after, code="quota_exceeded") from None
 
 
 def count_sign_up(address: str) -> None:
@@ -75,26 +92,34 @@ def _rate_of(table: TenantTable) -> int:
     return rate
 
 
-def _take(slot: str, budget: int, window_s: int, add: Callable[[int, int], int], detail: str) -> None:
+def _take(
+    slot: str,
+    budget: int,
+    window_s: int,
+    add: Callable[[int, int], int],
+    detail: str,
+    amount: int = 1,
+    reserve: int | None = None,
+) -> None:
     now = now_ms() // 1000
     window = now // window_s
     retry_after = (window + 1) * window_s - now
     with _lock:
         at, left = _held.get(slot, (window, 0))
-        if at == window and left > 0:
-            _held[slot] = (window, left - 1)
+        if at == window and left >= amount:
+            _held[slot] = (window, left - amount)
             return
     if at == window and left == _SPENT:
         raise RateLimited(detail, retry_after=retry_after)
-    chunk = max(1, budget // 100)
+    chunk = max(amount, budget // 100 if reserve is None else reserve)
     granted = chunk - max(0, add(window, chunk) - budget)
     with _lock:
         if len(_held) >= _MAX_HELD:
             _held.clear()
         at, left = _held.get(slot, (window, 0))
         others = left if at == window and left > 0 else 0  # another thread has reserved meanwhile
-        _held[slot] = (window, others + granted - 1 if granted > 0 else others or _SPENT)
-    if granted <= 0:
+        _held[slot] = (window, others + granted - amount if granted >= amount else others or _SPENT)
+    if granted < amount:
         raise RateLimited(detail, retry_after=retry_after)
 
 

@@ -2,7 +2,7 @@
 
 A tenant is a value that is passed on; stores are made for one and take no tenant id. It is minted from four sources
 and nothing else: verified claims, an API key's record, a hook's directory entry, an envelope of our own making
-(the input of an execution, the payload of a schedule, a record's key in the table's stream).
+(the input of an execution, the payload of a schedule, an event on our bus, a key of the table's stream or of a file).
 """
 
 from __future__ import annotations
@@ -78,6 +78,12 @@ def from_api_key(key: str) -> tuple[Tenant, str, str] | None:
 def from_envelope(envelope: dict[str, Any]) -> Tenant:
     """From the `tenant` of an envelope: what we gave StartExecution or Scheduler, which IAM lets nobody else write."""
     return Tenant(envelope["tenant"])
+
+
+def from_object_key(key: str) -> tuple[Tenant, str] | None:
+    """From a file's key `<tenant>/<path>`, as S3 tells of it; with the path. None if it is no such key."""
+    tenant_id, _, path = key.partition("/")
+    return (Tenant(tenant_id), path) if path and _TENANT_ID.fullmatch(tenant_id) else None
 
 
 def from_record_key(partition_key: str) -> Tenant | None:

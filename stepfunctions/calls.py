@@ -10,19 +10,23 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from shared.aws import states
+from shared.aws.clients import client
+from shared.clock import now_ms, parse
 from shared.expressions import jsonata
-from shared.nodes.base import Asked, Cache, Ended, Files, Wanted
+from shared.nodes.base import Asked, Ended, Wanted
 from shared.runs.model import NodeRecord
 from shared.runs.store import RunStore
 from shared.settings import settings
 from shared.store.table import TenantTable
 from shared.tenancy import Tenant, from_envelope
 from stepfunctions import plans
+from stepfunctions.engine.boundary import answer
 from stepfunctions.engine.segment import Engine
-from stepfunctions.engine.world import NodeWorld
+from stepfunctions.outside import Outside
 from stepfunctions.start import payload_objects
 
 if TYPE_CHECKING:
@@ -31,6 +35,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_THREADS: Final = 64  # are made when they are needed; asyncio's own default is four more than there are CPUs
+
 _thread = threading.local()
 
 
@@ -38,6 +44,8 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
     """Run on this thread's one event loop, so that warm connections of the nodes' clients live on between calls."""
     if not hasattr(_thread, "loop"):
         _thread.loop = asyncio.new_event_loop()
+        # A few nodes that block for minutes must not hold all threads: leases are renewed in them, too.
+        _thread.loop.set_default_executor(ThreadPoolExecutor(_THREADS, thread_name_prefix="call"))
     loop: asyncio.AbstractEventLoop = _thread.loop
     return loop.run_until_complete(work)
 
@@ -50,6 +58,31 @@ def close() -> None:
         loop.run_until_complete(loop.shutdown_default_executor())
         loop.close()
     jsonata.forget()
+
+
+def runner(name: str) -> Callable[[dict[str, Any], Any], dict[str, Any]]:
+    """The handler of a function that runs segments; there are two, which differ in the libraries they bring.
+
+    It gives `{until: […]}` for the timers behind the segment. What it raises, the state's Retry and Catch know by name.
+    """
+
+    def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+        owner: str = context.aws_request_id
+
+        def remaining() -> float:
+            left = float(context.get_remaining_time_in_millis()) / 1000
+            return min(left, _left(event["within"])) if "within" in event else left
+
+        return answer(name, event, owner, lambda: segment_call(event, owner=owner, remaining=remaining))
+
+    if settings().table:
+        client("dynamodb")  # every call needs it: made while the process starts, when Lambda gives the most CPU
+    return handler
+
+
+def _left(within: Mapping[str, Any]) -> float:
+    """The seconds that an Express execution leaves its calls: so many after its start, for it does not wait longer."""
+    return float((parse(within["since"]) - now_ms()) / 1000 + within["seconds"])
 
 
 def segment_call(event: Mapping[str, Any], *, owner: str, remaining: Callable[[], float]) -> dict[str, Any]:
@@ -85,7 +118,7 @@ def _engine(tenant: Tenant, run: Mapping[str, Any], owner: str, remaining: Calla
         runs=RunStore(TenantTable(tenant)),
         desk=_Waiting(tenant, run["execution"]),
         objects=payload_objects(tenant),
-        new_world=lambda: _world(tenant),
+        new_world=lambda: Outside(tenant, run["execution"]),
         remaining=remaining,
         owner=owner,
         attempt=run.get("attempt"),
@@ -120,23 +153,3 @@ class _Waiting:
         from stepfunctions.children import Children
 
         return Children(self._tenant, self._execution)
-
-
-def _world(tenant: Tenant) -> NodeWorld:
-    s = settings()
-    hosts = frozenset(h.strip() for h in s.allowed_hosts.split(",") if h.strip())
-    return NodeWorld(
-        lambda: _cache(tenant), lambda: _files(tenant), s.openai_base_url, s.openai_api_key, allowed_hosts=hosts
-    )
-
-
-def _cache(tenant: Tenant) -> Cache:
-    from shared.cache.store import CacheStore
-
-    return CacheStore(TenantTable(tenant))
-
-
-def _files(tenant: Tenant) -> Files:
-    from shared.files.store import FileStore
-
-    return FileStore(TenantTable(tenant))

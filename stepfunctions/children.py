@@ -122,6 +122,7 @@ class Children:
             execution_id=record.child,
             parent={"execution_id": parent.id, "node_id": record.node, "scope": record.scope},
             depth=parent.depth + 1,
+            chain=parent.chain,
         )
 
 

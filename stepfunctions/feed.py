@@ -18,11 +18,12 @@ from shared.errors import NotFound
 from shared.events.model import TYPES, Event, EventType
 from shared.events.service import publish
 from shared.log import logger
-from shared.runs.model import NodeRecord
+from shared.runs.model import ENDED, NodeRecord
 from shared.runs.store import RunStore
 from shared.store.keys import execution_of
 from shared.store.table import TenantTable
 from shared.tenancy import Tenant, from_record_key
+from stepfunctions.announce import announce
 from stepfunctions.engine.boundary import described
 from stepfunctions.engine.journal import records_of
 
@@ -65,11 +66,24 @@ def _feed_run(tenant: Tenant, execution_id: str, changes: Sequence[Change]) -> b
     try:
         workflow_id = _workflow_of(tenant, execution_id)
         if workflow_id is not None:
-            publish(tenant, execution_id, [e for c in changes for e in _decoded(execution_id, workflow_id, c)])
+            events = [e for c in changes for e in _decoded(execution_id, workflow_id, c)]
+            publish(tenant, execution_id, events)
+            announce(tenant, execution_id, events)
+            if any(_is_end_of_chat(c) for c in changes):
+                from stepfunctions.chat import ended  # few runs are a chat's
+
+                ended(tenant, execution_id)
     except Exception as error:
         logger("stream").error("not_fed", tenant_id=tenant.id, execution_id=execution_id, **described(error))
         return False
     return True
+
+
+def _is_end_of_chat(change: Change) -> bool:
+    if change.sk != "META" or change.new is None or change.new.get("status") not in ENDED:
+        return False
+    by = json.loads(change.new.get("triggered_by", "{}"))
+    return isinstance(by, dict) and by.get("kind") == "chat"
 
 
 def _decoded(execution_id: str, workflow_id: str, change: Change) -> list[Event]:

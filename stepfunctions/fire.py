@@ -38,11 +38,12 @@ def fire(
     occasion: str | None = None,
     wait_seconds: float = 0,
     given: Sequence[NodeRecord] = (),
+    chain: int = 0,
 ) -> Run:
     """Start a run at a trigger node (None: the workflow has none).
 
     For each `occasion` (a digest of what tells it apart) one run, within 24 hours: whoever repeats it gets its run, and
-    starts it if the first caller died before it could. `wait_seconds`, `given` and what this raises: see `start`.
+    starts it if the first caller died before it could. The other arguments, and what this raises: see `start`.
     """
     return start(
         tenant,
@@ -53,6 +54,7 @@ def fire(
         execution_id=None if occasion is None else id_for(tenant, occasion),
         wait_seconds=wait_seconds,
         given=given,
+        chain=chain,
     )
 
 

@@ -48,6 +48,7 @@ class BoundNode:
     on_error: Literal["fail", "continue", "branch"]
     idempotent: bool
     disabled: bool
+    runner: Literal["runner", "documents"] = "runner"  # the function that has its libraries, or its body's
 
     @property
     def breaks(self) -> bool:

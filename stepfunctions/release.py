@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from shared.clock import now_ms
-from shared.errors import Conflict, PreconditionFailed
+from shared.errors import Conflict, Invalid, PreconditionFailed, Problem
 from shared.runs.model import OPEN
 from shared.runs.store import RunStore
 from shared.store.table import Attr, TenantTable
@@ -46,6 +46,7 @@ def publish_workflow(
     if revision is not None and revision != workflow.revision:
         raise PreconditionFailed(f"the workflow is at revision {workflow.revision} by now; read it again")
     document, number = document_of(raw), workflow.latest_version + 1
+    _check_credentials(tenant, document)
     published = _compiled(tenant, document, number).as_dict()
     version = Version(number, workflow.revision, published, now_ms(), principal.id, notes)
     store.release(workflow, version, raw)
@@ -109,6 +110,18 @@ def document_at(tenant: Tenant, workflow_id: str, version: WhichVersion = None) 
     if isinstance(number, int):
         return workflow, number, store.version(workflow, number)[1]
     return workflow, 0, draft
+
+
+def _check_credentials(tenant: Tenant, document: Document) -> None:
+    """Raises Invalid where one is missing, with whatever else is wrong with the document."""
+    from stepfunctions.compiler.compile import check
+    from stepfunctions.named_credentials import credential_problems
+
+    missing = credential_problems(tenant, document)
+    if missing:
+        found = [*(d for d in check(document) if d.severity == "error"), *missing]
+        errors = [Problem(d.code, d.message, d.path, d.node_id) for d in found]
+        raise Invalid("the workflow has problems", code="invalid_workflow", errors=errors)
 
 
 def _compiled(tenant: Tenant, document: Document, version: int) -> Published:

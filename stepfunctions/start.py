@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Final
 
 from shared.aws import states
@@ -38,6 +39,7 @@ def start(
     execution_id: str | None = None,
     parent: Mapping[str, Any] | None = None,
     depth: int = 0,
+    chain: int = 0,
     wait_seconds: float = 0,
     given: Sequence[NodeRecord] = (),
 ) -> Run:
@@ -46,13 +48,51 @@ def start(
     Where its tier is Express, this waits until its execution is over, or until `wait_seconds` are. What is `given` is
     recorded before the run is there: nodes that are not run, with their outputs.
 
-    `triggered_by` is `{kind, id, user}`; `parent` and `depth` are a child's, see `shared.runs.model.Run`. Raises
+    `triggered_by` is `{kind, id, user}`; `parent`, `depth` and `chain`: see `shared.runs.model.Run`. Raises
     Invalid for an unknown trigger node or data that is not JSON.
     """
     runs = RunStore(TenantTable(tenant))
+    run = _new(tenant, published, execution_id or new_id("ex"), trigger_node, trigger_data, triggered_by)
+    run = replace(run, parent=parent, depth=depth, chain=chain)
+    if not create(runs, run, given):
+        run = runs.get(run.id)
+        if run.ended:
+            return run
+    with suppress(Unavailable):  # the run is written down: the sweeper launches what could not be launched now
+        if not _express(tenant, run, published, wait_seconds):
+            launch(tenant, run, published.timeouts)
+    return run
+
+
+def refuse(
+    tenant: Tenant,
+    published: Published,
+    *,
+    trigger_node: str,
+    trigger_data: Any,
+    triggered_by: Mapping[str, Any],
+    execution_id: str,
+    chain: int,
+    error: Mapping[str, Any],
+) -> Run:
+    """A run that is not started: it has failed with this error. Doing it again changes nothing."""
+    runs = RunStore(TenantTable(tenant))
+    run = _new(tenant, published, execution_id, trigger_node, trigger_data, triggered_by)
+    runs.create(replace(run, chain=chain))
+    return runs.close(execution_id, "failed", error=error) or runs.get(execution_id)
+
+
+def _new(
+    tenant: Tenant,
+    published: Published,
+    execution_id: str,
+    trigger_node: str | None,
+    trigger_data: Any,
+    triggered_by: Mapping[str, Any],
+) -> Run:
     now = now_ms()
-    run = Run(
-        id=execution_id or new_id("ex"),
+    return Run(
+        id=execution_id,
         workflow_id=published.workflow_id,
         version=published.version,
         plan=published.plan,
@@ -63,17 +103,7 @@ def start(
         triggered_by=triggered_by,
         created_at=now,
         deadline=now + published.timeout_seconds * 1000,
-        parent=parent,
-        depth=depth,
     )
-    if not create(runs, run, given):
-        run = runs.get(run.id)
-        if run.ended:
-            return run
-    with suppress(Unavailable):  # the run is written down: the sweeper launches what could not be launched now
-        if not _express(tenant, run, published, wait_seconds):
-            launch(tenant, run, published.timeouts)
-    return run
 
 
 def _express(tenant: Tenant, run: Run, published: Published, wait_seconds: float) -> bool:

@@ -82,6 +82,9 @@ def _of_container(kind: str, config: Mapping[str, Any]) -> Passes:
     match kind:
         case "while_loop":
             return 0, min(ITEMS, config["max_iterations"]), config["max_iterations"]
+        case "agent":
+            most = config.get("max_steps") or (100 if config.get("agent") else 10)
+            return 1, min(ITEMS, most), most
         case "retry":
             return 1, 1, config["max_retries"] + 1
         case _:

@@ -31,6 +31,7 @@ from stepfunctions import fire
 from stepfunctions.engine.boundary import described
 from stepfunctions.engine.payloads import Value
 from stepfunctions.published import Published
+from stepfunctions.responses import responded
 from stepfunctions.start import payload_objects
 
 _LONGEST_WAIT_MS: Final = 25_000
@@ -114,7 +115,7 @@ def _receive(request: Incoming, resolve: Resolve, remaining_ms: int, seen: dict[
     if proof.preset == "slack" and isinstance(parsed, dict) and parsed.get("type") == "url_verification":
         return outgoing.reply(200, {"challenge": parsed.get("challenge")})
     delivery = proof.delivery_id(request.headers, parsed)
-    answers = config.get("response_mode", "accepted") == "last"
+    mode = config.get("response_mode", "accepted")
     until = now + min(_LONGEST_WAIT_MS, remaining_ms - _TO_ANSWER_MS)
     run = fire.fire(
         tenant,
@@ -129,10 +130,13 @@ def _receive(request: Incoming, resolve: Resolve, remaining_ms: int, seen: dict[
         },
         {"kind": "webhook", "id": webhook.id, "user": None},
         occasion=delivery and digest("webhook", webhook.id, "draft" if request.draft else "live", delivery),
-        wait_seconds=(until - now_ms()) / 1000 if answers else 0,
+        # An answer of a node does not wait for the end of the run, so an Express execution is not waited for either.
+        wait_seconds=(until - now_ms()) / 1000 if mode == "last" else 0,
     )
     seen["execution_id"] = run.id
-    if answers:
+    if mode == "node":
+        return _nodes_answer(tenant, run.id, until, seen["request_id"])
+    if mode == "last":
         return _outcome(tenant, _settled(tenant, run.id, until), seen["request_id"])
     return outgoing.reply(202, {"execution_id": run.id})
 
@@ -158,6 +162,24 @@ def _settled(tenant: Tenant, execution_id: str, until_ms: int) -> Run:
         run = runs.get(execution_id)
         if run.ended or run.status == "paused" or now_ms() + pause * 1000 > until_ms:
             return run
+        time.sleep(pause)
+        pause = min(pause * 1.5, _LAST_LOOK_S)
+
+
+def _nodes_answer(tenant: Tenant, execution_id: str, until_ms: int, request_id: str) -> Reply:
+    """What a node of the run has answered, as soon as it has; a problem if run or time are over and it has not."""
+    runs, pause = RunStore(TenantTable(tenant)), _FIRST_LOOK_S
+    while True:
+        run = runs.get(execution_id)  # first: what a run has answered before it ended is there when it has
+        answer = responded(tenant, execution_id)
+        if answer is not None:
+            return outgoing.of_node(answer)
+        if run.ended:
+            detail = f"the run {run.status} without an answer"
+            return outgoing.problem(request_id, 502, "no_response", detail, execution_id=run.id)
+        if run.status == "paused" or now_ms() + pause * 1000 > until_ms:
+            detail = "the run has not answered in time; it goes on"
+            return outgoing.problem(request_id, 504, "response_timeout", detail, execution_id=run.id)
         time.sleep(pause)
         pause = min(pause * 1.5, _LAST_LOOK_S)
 

@@ -20,6 +20,9 @@ import pytest
 from infrastructure.local import cloud
 from tests import http_api
 from tests.jwks_server import KeyServer, serving
+from tests.servers.fixtures import mariadb_server as mariadb_server
+from tests.servers.fixtures import postgres_server as postgres_server
+from tests.servers.fixtures import redis_server as redis_server
 
 # Before anything makes a client: nothing may leave the machine.
 for _name in [n for n in os.environ if n.startswith(("SW_", "AWS_"))]:

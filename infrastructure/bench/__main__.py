@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from infrastructure.bench import compiler, crud, engine, imports, runs, transitions
+from infrastructure.bench import compiler, crud, engine, imports, retrieval, runs, sandbox, transitions
 from infrastructure.bench.bare.deploy import deploy
 from infrastructure.bench.figures import Figure, table, write
 from infrastructure.bench.sides import BenchFailed, Sides
@@ -25,10 +25,13 @@ _STATE: Final = ROOT / ".local" / "bench"
 _OUTPUT: Final = ROOT / ".local" / "bench.json"
 # Rounds, and the seconds after which no further round begins.
 _IMPORTS: Final = {False: (15, 80.0), True: (2, 10.0)}
+_SANDBOX: Final = {False: (20, 20.0), True: (2, 5.0)}
 _CRUD: Final = {False: (100, 30.0), True: (5, 5.0)}
 _RUNS: Final = {False: (15, 60.0), True: (2, 10.0)}
 _COMPILER: Final = {False: (5, 200), True: (1, 5)}  # rounds, random graphs
 _ENGINE: Final = {False: (5, 900, 10_000), True: (1, 100, 1_000)}  # rounds, nodes, items
+
+_RETRIEVAL: Final = {False: (200, 10_000, 50_000), True: (5, 1_000, 2_000)}  # rounds, passages
 
 
 def main() -> int:
@@ -42,9 +45,13 @@ def main() -> int:
     try:
         _say("imports …")
         figures = imports.measure(*_IMPORTS[given.quick])
+        _say("sandbox …")
+        figures += sandbox.measure(*_SANDBOX[given.quick])
         _say("compiler and engine …")
         figures += [*transitions.measure(), *compiler.measure(*_COMPILER[given.quick])]
         figures += engine.measure(*_ENGINE[given.quick])
+        _say("retrieval …")
+        figures += retrieval.measure(*_RETRIEVAL[given.quick])
         figures += _on_local_aws(given.state, quick=given.quick)
     except (BenchFailed, LocalError) as error:
         print(f"FAILED: {error}", file=sys.stderr)

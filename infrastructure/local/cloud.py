@@ -114,6 +114,7 @@ def _deploy() -> dict[str, str]:
         "SW_DATA_BUCKET": "sw-test-data",
         "SW_FILES_BUCKET": "sw-test-files",
         "SW_KMS_KEY": _client("kms").create_key()["KeyMetadata"]["Arn"],
+        "SW_BUS": "sw-test",
         "SW_USER_POOL_ID": pool_id,
         "SW_USER_POOL_CLIENT_ID": client_id,
         "SW_SCHEDULER_GROUP": "sw-test",
@@ -123,6 +124,8 @@ def _deploy() -> dict[str, str]:
         "SW_MACHINE_PREFIX": "sw-test-",
         "SW_EXPRESS": "off",  # moto knows one kind of execution; who tests the other turns it on
         "SW_RUNNER_ARN": f"{function}runner",
+        "SW_DOCUMENTS_ARN": f"{function}documents",
+        "SW_SANDBOX_ARN": f"{function}sandbox",
         "SW_TASKS_ARN": f"{function}tasks",
         "SW_DISPATCHER_ARN": f"{function}dispatcher",
         "SW_API_URL": "http://api.test",

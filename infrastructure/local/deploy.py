@@ -15,6 +15,7 @@ from infrastructure.local.process import LocalError
 
 STACK_NAME: Final = "statewright"
 _ARTIFACTS: Final = "statewright-artifacts"
+_TEMPLATE: Final = "template.yaml"
 _CODE: Final = "CodeUri: .\n"
 _PATIENCE: Final = 60.0
 
@@ -39,10 +40,12 @@ def deploy(client: Callable[[str], Any], parameters: Mapping[str, str]) -> dict[
     stack = _describe(cloudformation)
     if stack is not None and {"Key": "mark", "Value": mark} in stack.get("Tags", []):
         return _outputs(stack)
-    _upload(client("s3"), key)
+    s3 = client("s3")
+    _upload(s3, key, text)
     arguments = {
         "StackName": STACK_NAME,
-        "TemplateBody": text,
+        # From S3, as `sam deploy` does it: in the call itself a template has at most 51,200 bytes.
+        "TemplateURL": f"{s3.meta.endpoint_url}/{_ARTIFACTS}/{_TEMPLATE}",
         "Parameters": [{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()],
         "Capabilities": ["CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
         "Tags": [{"Key": "mark", "Value": mark}],
@@ -52,7 +55,7 @@ def deploy(client: Callable[[str], Any], parameters: Mapping[str, str]) -> dict[
     else:
         cloudformation.update_stack(**arguments)
     deployed = _outputs(_wait(cloudformation))
-    _forget_others(client("s3"), key)
+    _forget_others(s3, key)
     return deployed
 
 
@@ -61,14 +64,15 @@ def outputs(client: Callable[[str], Any]) -> dict[str, str]:
     return _outputs(_describe(client("cloudformation")) or {})
 
 
-def _upload(s3: Any, key: str) -> None:
+def _upload(s3: Any, key: str, text: str) -> None:
     s3.create_bucket(Bucket=_ARTIFACTS)
     s3.put_object(Bucket=_ARTIFACTS, Key=key, Body=archive.build())
+    s3.put_object(Bucket=_ARTIFACTS, Key=_TEMPLATE, Body=text.encode())
 
 
 def _forget_others(s3: Any, key: str) -> None:
     for entry in s3.list_objects_v2(Bucket=_ARTIFACTS).get("Contents", []):
-        if entry["Key"] != key:
+        if entry["Key"] not in (key, _TEMPLATE):
             s3.delete_object(Bucket=_ARTIFACTS, Key=entry["Key"])
 
 

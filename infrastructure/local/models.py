@@ -11,18 +11,22 @@ Every answer says `"model": "scripted"`. The rules are in models.json, first mat
 
 A request with a JSON schema gets JSON that fits it: the smallest example of the schema, with the rule's values where
 their names are the schema's. `GET /calls` lists the requests so far, for tests that count them.
+
+It has embeddings, too: vectors (of 64 numbers, or as many as are asked for) that are near where texts share words.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import re
 import signal
 import sys
 import threading
 import time
+import zlib
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +41,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 MODEL: Final = "scripted"
+_DIMENSIONS: Final = 64
 RULES: Final = Path(__file__).with_name("models.json")
 
 
@@ -118,6 +123,15 @@ def _completion(request: dict[str, Any], content: str) -> dict[str, Any]:
     }
 
 
+def embedding(text: str, dimensions: int) -> list[float]:
+    """A vector of length 1 that counts the text's words, each at a place of its own as far as there is room."""
+    counts = [0.0] * dimensions
+    for word in re.findall(r"\w+", text.lower()):
+        counts[zlib.crc32(word.encode()) % dimensions] += 1
+    length = math.hypot(*counts) or 1.0
+    return [count / length for count in counts]
+
+
 def _problem(status: int, message: str, headers: dict[str, str] | None = None) -> JSONResponse:
     kind = "rate_limit_error" if status == 429 else "invalid_request_error"
     return JSONResponse({"error": {"message": message, "type": kind, "code": None}}, status, headers)
@@ -163,6 +177,15 @@ def application(rules: list[dict[str, Any]]) -> Starlette:
     async def completions(request: Request) -> JSONResponse:
         return script.answer(await request.json())
 
+    async def embeddings(request: Request) -> JSONResponse:
+        asked = await request.json()
+        texts = [asked["input"]] if isinstance(asked["input"], str) else asked["input"]
+        vectors = [embedding(text, asked.get("dimensions") or _DIMENSIONS) for text in texts]
+        data = [{"object": "embedding", "index": i, "embedding": vector} for i, vector in enumerate(vectors)]
+        words = sum(len(text.split()) for text in texts)
+        usage = {"prompt_tokens": words, "total_tokens": words}
+        return JSONResponse({"object": "list", "model": MODEL, "data": data, "usage": usage})
+
     async def models(_request: Request) -> JSONResponse:
         return JSONResponse({"object": "list", "data": [{"id": MODEL, "object": "model", "owned_by": "local"}]})
 
@@ -172,6 +195,7 @@ def application(rules: list[dict[str, Any]]) -> Starlette:
     return Starlette(
         routes=[
             Route("/v1/chat/completions", completions, methods=["POST"]),
+            Route("/v1/embeddings", embeddings, methods=["POST"]),
             Route("/v1/models", models),
             Route("/calls", calls),
         ]

@@ -26,6 +26,7 @@ from botocore.config import Config
 from infrastructure.local import deploy, workers
 from infrastructure.local.process import HOST, Child, LocalError, free_port
 from infrastructure.local.seed import SeededTenant, seed, write_private
+from infrastructure.package import interpreter
 
 REGION: Final = "us-east-1"
 ACCOUNT: Final = "000000000000"
@@ -149,6 +150,7 @@ def start(state: Path, allowed_hosts: Sequence[str] = ()) -> Stack:
     lock = _hold(state)
     stack: Stack | None = None
     try:
+        interpreter.installed()
         stack = _launch(state, tuple(allowed_hosts))
         stack._lock = lock
         wait_for(stack.children, f"{stack.endpoint}/_ministack/health", "the local AWS")

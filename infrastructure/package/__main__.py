@@ -13,7 +13,8 @@ from typing import Final
 from infrastructure.package.build import build
 from infrastructure.package.bytecode import BytecodeError
 
-_ZIPPED: Final = 50_000_000  # bytes that Lambda takes directly
+_ZIPPED: Final = 50_000_000  # bytes that Lambda takes directly, and that a cold start loads quickly
+_BY_S3: Final = frozenset({"DocumentsFunction"})  # larger ones go by S3, as `sam deploy` sends all of them
 _UNZIPPED: Final = 250_000_000
 
 
@@ -35,7 +36,7 @@ def table(folder: Path) -> int:
     fits = bool(archives)
     for archive in archives:
         zipped, plain = measure(archive)
-        good = zipped < _ZIPPED and plain < _UNZIPPED
+        good = (zipped < _ZIPPED or archive.name in _BY_S3) and plain < _UNZIPPED
         fits = fits and good
         print(f"{archive.name:24}{zipped / 1e6:>12.1f}{plain / 1e6:>14.1f}{'' if good else '   TOO LARGE'}")
     return 0 if fits else 1

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from infrastructure.package.bytecode import compile_all
+from infrastructure.package.interpreter import for_function
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PYTHON: Final = "3.13"
@@ -22,17 +23,24 @@ PYTHON: Final = "3.13"
 SERVICES: Final = frozenset(
     {
         "apigatewaymanagementapi",
+        "bedrock-runtime",
         "cognito-idp",
         "dynamodb",
         "events",
         "kms",
+        "lambda",
         "s3",
+        "s3vectors",
         "scheduler",
         "stepfunctions",
         "sts",
     }
 )
-_PLATFORMS: Final = ("manylinux2014_aarch64", "manylinux_2_28_aarch64")  # Lambda's python3.13 has glibc 2.34
+_PLATFORMS: Final = ("manylinux2014", "manylinux_2_28")  # Lambda's python3.13 has glibc 2.34
+# With the sources of all its libraries it would be over the 250 MB that AWS takes unzipped.
+WITHOUT_SOURCES: Final = frozenset({"documents"})
+_LISTS_SOURCES: Final = ("apprise",)  # finds its services by the names of their sources
+ON_X86: Final = frozenset({"SandboxFunction"})  # as template.yaml has it; all others run on arm64
 _KEPT_DATA: Final = ("_retry.json", "endpoints.json", "partitions.json", "sdk-default-configuration.json")
 
 
@@ -47,14 +55,29 @@ def folder_of(logical_id: str) -> str:
 
 def build(logical_id: str, target: Path) -> None:
     """Fill `target` with what the function needs. Raises LookupError, CalledProcessError or BytecodeError."""
-    name = folder_of(logical_id)
+    name, machine = folder_of(logical_id), "x86_64" if logical_id in ON_X86 else "aarch64"
     target.mkdir(parents=True, exist_ok=True)
-    shutil.copytree(_libraries(ROOT / "functions" / name / "requirements.txt"), target, dirs_exist_ok=True)
+    shutil.copytree(_libraries(ROOT / "functions" / name / "requirements.txt", machine), target, dirs_exist_ok=True)
     for source in own_sources(name):
         copy = target / source.relative_to(ROOT)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, copy)
+    if name == "sandbox":
+        for_function(target)
     compile_all(target)
+    if name in WITHOUT_SOURCES:
+        _leave_bytecode(target)
+
+
+def _leave_bytecode(target: Path) -> None:
+    """Put the libraries' bytecode in the place of their sources, where Python imports it as well."""
+    ours = {target / package for package in ("functions", "stepfunctions", "shared")}
+    kept = ours | {target / package for package in _LISTS_SOURCES}
+    for compiled in list(target.rglob("__pycache__/*.pyc")):
+        folder, name = compiled.parent.parent, compiled.name.partition(".")[0]
+        if kept.isdisjoint([folder, *folder.parents]):
+            compiled.rename(folder / f"{name}.pyc")
+            (folder / f"{name}.py").unlink()
 
 
 def own_sources(name: str) -> Iterator[Path]:
@@ -66,10 +89,10 @@ def own_sources(name: str) -> Iterator[Path]:
                 yield path
 
 
-def _libraries(requirements: Path) -> Path:
-    """A folder with the libraries, made once for each set of requirements and pins."""
+def _libraries(requirements: Path, machine: str) -> Path:
+    """A folder with the libraries, made once for each set of requirements, pins and kind of machine."""
     constraints = ROOT / "constraints.txt"
-    recipe = requirements.read_bytes() + constraints.read_bytes() + Path(__file__).read_bytes()
+    recipe = requirements.read_bytes() + constraints.read_bytes() + Path(__file__).read_bytes() + machine.encode()
     folder = ROOT / ".local" / "package" / hashlib.sha256(recipe).hexdigest()[:16]
     if folder.exists():
         return folder
@@ -77,7 +100,7 @@ def _libraries(requirements: Path) -> Path:
     shutil.rmtree(scratch, ignore_errors=True)
     command = [sys.executable, "-m", "pip", "install", "-qq", "--disable-pip-version-check", "--no-compile"]
     command += ["--target", str(scratch), "--only-binary=:all:", "--implementation", "cp", "--python-version", PYTHON]
-    command += [word for platform in _PLATFORMS for word in ("--platform", platform)]
+    command += [word for platform in _PLATFORMS for word in ("--platform", f"{platform}_{machine}")]
     command += ["--constraint", str(constraints), "--requirement", str(requirements)]
     subprocess.run(command, check=True)  # noqa: S603 - arguments of our own
     trim(scratch)
@@ -95,5 +118,31 @@ def trim(folder: Path) -> None:
             entry.unlink()
     for unused in (folder / "bin", folder / "boto3" / "data", folder / "boto3" / "examples"):
         shutil.rmtree(unused, ignore_errors=True)
+    _trim_apprise(folder / "apprise")
+    _trim_unread(folder)
     for cache in list(folder.rglob("__pycache__")):
         shutil.rmtree(cache)
+
+
+def _trim_unread(folder: Path) -> None:
+    """Remove what only developers of the libraries read: their tests, types, headers, and a compiler of Fortran."""
+    for tests in [*folder.rglob("tests"), folder / "numpy" / "f2py"]:
+        shutil.rmtree(tests, ignore_errors=True)
+    for pattern in ("*.pyi", "*.h", "*.pxd", "*.a"):
+        for unread in folder.rglob(pattern):
+            unread.unlink()
+
+
+def _trim_apprise(folder: Path) -> None:
+    """Remove nine tenths of it: services that the node `notification` does not know, pictures, translations."""
+    from shared.nodes.outputs._services import SERVICES
+
+    kept = {"__init__.py", "base.py", *(f"{service.module}.py" for service in SERVICES.values())}
+    plugins = folder / "plugins"
+    for entry in list(plugins.iterdir()) if plugins.exists() else ():
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        elif entry.name not in kept:
+            entry.unlink()
+    for unused in ("assets", "i18n"):
+        shutil.rmtree(folder / unused, ignore_errors=True)

@@ -46,13 +46,13 @@ def _config(service: str) -> Config:
 
 
 @cache
-def patient_client(service: str) -> Any:
+def patient_client(service: str, seconds: int = 30) -> Any:
     """A client for a call that answers when what it set off is over, and that must not be made twice.
 
-    It does not try again, and its patience outlasts that of whoever waits for an HTTP API's answer (29 s).
+    It does not try again; its patience is such that it outlasts whoever waits for an HTTP API's answer (29 s).
     """
     with _lock:
-        return _session().create_client(service, config=_CONFIG.merge(_PATIENT))
+        return _session().create_client(service, config=_CONFIG.merge(_PATIENT).merge(Config(read_timeout=seconds)))
 
 
 def _credentials(tenant: Tenant) -> tuple[float, dict[str, Any]]:

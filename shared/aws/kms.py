@@ -1,4 +1,4 @@
-"""KMS, directly: for values of up to 4 KB (task tokens, webhook secrets).
+"""KMS: directly for values of up to 4 KB (task tokens, webhook secrets), by data keys for larger ones (credentials).
 
 The tenant is part of the encryption context, which KMS authenticates: what was encrypted for one tenant cannot be
 decrypted in another's name, even by a bug of ours, and the key's policy can demand it.
@@ -31,6 +31,14 @@ def encrypt(tenant: Tenant, plaintext: bytes, **context: str) -> bytes:
         KeyId=settings().kms_key, Plaintext=plaintext, EncryptionContext=_context(tenant, context)
     )
     return bytes(answer["CiphertextBlob"])
+
+
+def data_key(tenant: Tenant, **context: str) -> tuple[bytes, bytes]:
+    """A new 256-bit key, and the same key encrypted: keep the second, which `decrypt` opens with the same `context`."""
+    answer = tenant_client(tenant, "kms").generate_data_key(
+        KeyId=settings().kms_key, KeySpec="AES_256", EncryptionContext=_context(tenant, context)
+    )
+    return bytes(answer["Plaintext"]), bytes(answer["CiphertextBlob"])
 
 
 def decrypt(tenant: Tenant, ciphertext: bytes, **context: str) -> bytes:

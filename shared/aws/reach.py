@@ -15,9 +15,11 @@ _TRY_AGAIN: Final = {
     "InternalServerError",
     "OperationAborted",
     "RequestTimeout",
+    "RequestTimeoutException",
     "ServiceUnavailable",
     "SlowDown",
     "ThrottlingException",
+    "TooManyRequestsException",
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -13,11 +13,15 @@ from shared.tenancy import Tenant
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
-    """An object without its bytes; `changed_at` in milliseconds since the epoch."""
+    """An object without its bytes; `changed_at` in milliseconds since the epoch.
+
+    `run` is the execution that wrote it, where that is known: only `find` says so.
+    """
 
     name: str
     size: int
     changed_at: int
+    run: str | None = None
 
 
 class TenantObjects:
@@ -28,9 +32,11 @@ class TenantObjects:
         self._bucket = bucket
         self._prefix = f"{kind}/{tenant.id}/" if kind else f"{tenant.id}/"
 
-    def put(self, name: str, body: bytes, *, content_type: str | None = None) -> None:
-        """Write an object."""
-        kind = {"ContentType": content_type} if content_type else {}
+    def put(self, name: str, body: bytes, *, content_type: str | None = None, run: str | None = None) -> None:
+        """Write an object; `run` is the execution that does it."""
+        kind: dict[str, Any] = {"ContentType": content_type} if content_type else {}
+        if run:
+            kind["Metadata"] = {"run": run}
         self._client.put_object(Bucket=self._bucket, Key=self._prefix + name, Body=body, **kind)
 
     def get(self, name: str, *, first: int | None = None) -> bytes | None:
@@ -51,7 +57,7 @@ class TenantObjects:
     def page(self, start: str, after: str, limit: int) -> tuple[list[ObjectInfo], bool]:
         """The objects whose names begin with `start` and come after `after`, by name; and whether there are more.
 
-        Needs the right to list, which the data role has for tenants' files only.
+        Needs the right to list, which the data role has for tenants' files and collections only.
         """
         wanted: dict[str, Any] = {"Bucket": self._bucket, "Prefix": self._prefix + start, "MaxKeys": limit}
         if after:
@@ -68,7 +74,7 @@ class TenantObjects:
             if error.response["Error"]["Code"] in ("NoSuchKey", "404", "AccessDenied", "403"):
                 return None  # as for `get`
             raise
-        return _info(name, answer["ContentLength"], answer)
+        return replace(_info(name, answer["ContentLength"], answer), run=answer.get("Metadata", {}).get("run"))
 
     def delete(self, name: str) -> None:
         """Remove an object; one that is not there is no error."""

@@ -49,6 +49,7 @@ def ensure_machine(machine: str, skeleton: Mapping[str, Any], *, express: bool =
         if error.response["Error"]["Code"] != "StateMachineDoesNotExist":
             raise _translated(error) from error
     definition = json.dumps(skeleton).replace("${runner}", settings().runner_arn)
+    definition = definition.replace("${documents}", settings().documents_arn)
     definition = definition.replace("${tasks}", settings().tasks_arn)
     definition = definition.replace("${machines}", machine_arn(""))
     definition = definition.replace("arn:aws:states:::", f"arn:{settings().runner_arn.split(':')[1]}:states:::")

@@ -22,17 +22,17 @@ Rule: TypeAlias = Callable[[Any, Any, Any, Any], Iterator[ValidationError]]
 
 
 @cache
-def validator_of() -> type[Validator]:
-    """jsonschema's validator, for use in a `budget`. Raises BudgetSpent, and ValueError for a pattern that is none."""
+def validator_of(base: Any = Draft202012Validator) -> type[Validator]:
+    """A validator like `base`, for use in a `budget`. Raises BudgetSpent, and ValueError for a pattern that is none."""
     ours: dict[str, Rule] = {
         "pattern": _pattern,
         "patternProperties": _pattern_properties,
         "additionalProperties": _additional_properties,
         "uniqueItems": _unique_items,
     }
-    rules = {**Draft202012Validator.VALIDATORS, **ours}
+    rules = {name: ours.get(name, rule) for name, rule in base.VALIDATORS.items()}
     extended: Any = extend  # has no types
-    made: type[Validator] = extended(Draft202012Validator, {name: _timed(rule) for name, rule in rules.items()})
+    made: type[Validator] = extended(base, {name: _timed(rule) for name, rule in rules.items()})
     return made
 
 

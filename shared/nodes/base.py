@@ -9,6 +9,7 @@
     │   ├── Question  until a person answers
     │   └── Child     until another run has ended
     └── Container   runs the nodes whose `parent` it is
+        └── Composite   brings its own body
 
 A type talks to the world only through its `Call`. It imports a heavy library inside the method that needs it.
 """
@@ -17,13 +18,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol
 
 from shared.errors import Problem
+from shared.nodes.world import World
 
 PortType = Literal["string", "number", "boolean", "object", "array", "any"]
 Category = Literal["trigger", "ai", "rag", "tools", "data", "logic", "human", "external", "mcp", "database", "output"]
+Runner = Literal["runner", "documents"]
 Outputs = dict[str, Any]
 
 
@@ -63,71 +66,6 @@ class Expressions(Protocol):
         ...
 
 
-class Found(Protocol):
-    """What a cache holds under a key."""
-
-    @property
-    def value(self) -> Any:
-        """The value, which may be null."""
-        ...
-
-
-class Cache(Protocol):
-    """The tenant's cache. Its calls block: make them off the event loop."""
-
-    def get(self, key: str) -> Found | None:
-        """What the key holds, or None. Raises AppError: Invalid, Unavailable."""
-        ...
-
-    def set(self, key: str, value: Any, ttl_seconds: float | None) -> None:
-        """Keep a value for so long (None: an hour). Raises AppError: Invalid, TooLarge, Unavailable."""
-        ...
-
-
-class Files(Protocol):
-    """The tenant's files. Its calls block: make them off the event loop."""
-
-    def write(self, path: str, body: bytes, content_type: str) -> str:
-        """Write a file, over one that is there; gives its path as it is kept.
-
-        Raises AppError: Invalid, TooLarge, Unavailable.
-        """
-        ...
-
-
-class World(Protocol):
-    """What lies outside: built by the engine for a run, replaced in tests by real things on loopback."""
-
-    @property
-    def openai_base_url(self) -> str:
-        """The default OpenAI-compatible endpoint."""
-        ...
-
-    @property
-    def openai_api_key(self) -> str:
-        """Its key."""
-        ...
-
-    @property
-    def allowed_hosts(self) -> frozenset[str]:
-        """`host:port` that an operator lets http_request reach although the address is private."""
-        ...
-
-    @property
-    def cache(self) -> Cache:
-        """The cache of the run's tenant."""
-        ...
-
-    @property
-    def files(self) -> Files:
-        """The files of the run's tenant."""
-        ...
-
-    def log(self, level: str, message: Any) -> None:
-        """A line for the run's log (shown to the tenant) and the function's log (without the message)."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Call:
     """One execution of one node.
@@ -152,8 +90,10 @@ class Call:
 class NodeType(ABC):
     """The declaration of a type. `config_schema` is JSON Schema 2020-12, good enough to draw the type's form:
 
-    give every property `title`, `description`, and `default` where there is one. Two marks are ours: `"x-template":
-    true` (the string may hold `{{ expression }}`) and `"x-expression": true` (the string *is* a JSONata expression).
+    give every property `title`, `description`, and `default` where there is one. Four marks are ours: `"x-template":
+    true` (the string may hold `{{ expression }}`), `"x-expression": true` (the string *is* a JSONata expression),
+    `"x-credential": [kinds]` (the string names one of the tenant's credentials, of one of these kinds) and
+    `"x-secret": true` (the string should be a template: what it comes to is secret).
     """
 
     type: ClassVar[str]  # set by the registry: the file's name
@@ -217,6 +157,9 @@ class Effect(NodeType):
     """Touches the world."""
 
     idempotent: ClassVar[bool] = True
+    runner: ClassVar[Runner] = "runner"  # the function that has the libraries of this type
+    keeps: ClassVar[bool] = False  # what it is given, it stores among ourselves: so it reads no secrets
+    boxed: ClassVar[bool] = False  # a tenant's code: the sandbox function runs it, the runner waits
 
     @abstractmethod
     async def execute(self, call: Call) -> Outputs:
@@ -314,3 +257,56 @@ class Container(NodeType):
     repeats: ClassVar[Literal["each", "while", "again"]]
     inner: ClassVar[Mapping[str, Port]] = {}
     body_names: ClassVar[frozenset[str]] = frozenset()  # names in the body's scope, such as `item` and `index`
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A node of a composite's body. `type` may be one that only bodies have: `agent.model`, in the file
+    `_agent_model.py`.
+
+    `within` names the part, a container, in whose body it is. `tried`: the composite's own retry policy, time-out and
+    `idempotent` are this part's.
+    """
+
+    name: str
+    type: str
+    config: Mapping[str, Any] = field(default_factory=dict)
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    within: str = ""
+    tried: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """A composite's body. `wires` are `model.calls -> tools.items`; without a part's name, `.state`, it is the
+    composite's own: `state`, and `iteration`.
+    """
+
+    parts: tuple[Part, ...]
+    wires: tuple[str, ...]
+
+
+class Composite(Container):
+    """A container whose body is the type's own, not the document's: the compiler puts it in.
+
+    Its passes hand on a state, as those of a `while_loop` do. Names in `inside` have no dot.
+    """
+
+    repeats = "while"
+
+    @classmethod
+    @abstractmethod
+    def inside(cls, config: Mapping[str, Any]) -> Inside:
+        """The body under this config, whose templates are still text. Defaults are not filled in."""
+
+    @abstractmethod
+    def first(self, call: Call) -> Any:
+        """The state before the first pass. Raises NodeError."""
+
+    @abstractmethod
+    def goes_on(self, state: Any) -> bool:
+        """Whether there is another pass."""
+
+    @abstractmethod
+    def outcome(self, call: Call, state: Any) -> Outputs:
+        """The ports it sets when its passes are over. Raises NodeError."""

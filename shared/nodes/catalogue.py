@@ -11,15 +11,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from shared.nodes.base import Container, Effect, NodeType, Port, Pure, Trigger
+from shared.nodes.base import Composite, Container, Effect, NodeType, Port, Pure, Trigger
 from shared.nodes.registry import get, names
 
-Kind = Literal["trigger", "expr", "run", "state", "container"]
+Kind = Literal["trigger", "expr", "run", "box", "state", "container"]
 
 _KINDS: Final[Mapping[Kind, str]] = {
     "trigger": "starts a run",
     "expr": "computes; costs no state and no call of its own",
     "run": "runs in the runner function; its result is recorded before anything after it starts",
+    "box": "runs in the sandbox function, which reaches nothing; its result is recorded like any other",
     "state": "rests outside a function; waiting costs nothing",
     "container": "runs the nodes inside it",
 }
@@ -45,6 +46,8 @@ def kind_of(node_type: NodeType) -> Kind:
     if isinstance(node_type, Pure):
         return "expr"
     if isinstance(node_type, Effect):
+        return "box" if node_type.boxed else "run"
+    if isinstance(node_type, Composite):
         return "run"
     return "container" if isinstance(node_type, Container) else "state"
 
@@ -107,7 +110,7 @@ def _index(every: list[dict[str, Any]]) -> str:
 def _page(d: dict[str, Any]) -> Iterator[str]:
     yield from (f"# {d['display_name']} (`{d['type']}`)", "", d["description"], "")
     yield from (f"Category `{d['category']}`. Kind `{d['kind']}`: {_KINDS[d['kind']]}.", "")
-    if d["kind"] == "run":
+    if d["kind"] in ("run", "box"):
         yield from (f"One attempt takes at most {d['timeout_seconds']:g} seconds unless the node says otherwise.", "")
     yield from _ports("Inputs", d["inputs"])
     yield from _ports("Outputs", d["outputs"])

@@ -1,20 +1,25 @@
-"""All node types, found by listing this package's folders; each is imported when it is first asked for."""
+"""All node types, found by listing this package's folders; each is imported when it is first asked for.
+
+A composite's parts are types too: `agent.model` is in `_agent_model.py`. Only `get` knows them: no document has them.
+"""
 
 from __future__ import annotations
 
 import importlib
 import inspect
+import re
 from functools import cache
 from pathlib import Path
 
-from shared.nodes.base import Child, Container, Effect, NodeType, Pure, Question, Timer, Trigger, Wait
+from shared.nodes.base import Child, Composite, Container, Effect, NodeType, Pure, Question, Timer, Trigger, Wait
 
-_BASES = (NodeType, Trigger, Pure, Effect, Wait, Timer, Question, Child, Container)
+_BASES = (NodeType, Trigger, Pure, Effect, Wait, Timer, Question, Child, Container, Composite)
+_PART = re.compile(r"[a-z]+\.[a-z]+")
 
 
 @cache
 def names() -> dict[str, str]:
-    """Type name → module, for every type there is, in alphabetical order. Modules with a leading `_` are no types."""
+    """Type name → module, for every type of documents, in alphabetical order."""
     root = Path(__file__).parent
     found = {
         f.stem: f"shared.nodes.{f.parent.name}.{f.stem}" for f in root.glob("*/*.py") if not f.stem.startswith("_")
@@ -26,8 +31,10 @@ def names() -> dict[str, str]:
 def find(type_name: str) -> NodeType | None:
     """The type of that name, or None. Its class is the one NodeType subclass that its file defines."""
     module_name = names().get(type_name)
-    if module_name is None:
-        return None
+    return _declared(type_name, module_name) if module_name is not None else None
+
+
+def _declared(type_name: str, module_name: str) -> NodeType:
     module = importlib.import_module(module_name)
     (declared,) = (
         value
@@ -44,8 +51,14 @@ def find(type_name: str) -> NodeType | None:
 
 
 def get(type_name: str) -> NodeType:
-    """The type of that name. Raises KeyError."""
-    found = find(type_name)
+    """The type of that name, also that of a composite's part. Raises KeyError."""
+    found = _part(type_name) if _PART.fullmatch(type_name) else find(type_name)
     if found is None:
         raise KeyError(type_name)
     return found
+
+
+@cache
+def _part(type_name: str) -> NodeType | None:
+    found = next(Path(__file__).parent.glob(f"*/_{type_name.replace('.', '_')}.py"), None)
+    return _declared(type_name, f"shared.nodes.{found.parent.name}.{found.stem}") if found is not None else None

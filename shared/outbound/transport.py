@@ -8,7 +8,6 @@ there is, so also for each hop of a redirect.
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
@@ -18,19 +17,11 @@ from typing import Final
 import httpcore
 import httpx
 
-from shared.outbound.addresses import is_public
+from shared.outbound.hosts import checked_addresses
 from shared.outbound.warm import warm
 
 _KEEP_ALIVE_SECONDS: Final = 5.0
 _MAX_CONNECTIONS: Final = 200
-
-
-class AddressRefused(Exception):
-    """The host has an address that tenants may not reach."""
-
-
-class NameNotFound(Exception):
-    """The host's name does not resolve."""
 
 
 class _PublicOnly(httpcore.AsyncNetworkBackend):
@@ -49,10 +40,10 @@ class _PublicOnly(httpcore.AsyncNetworkBackend):
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         """A stream to the first of the host's addresses that answers. Raises AddressRefused, NameNotFound."""
-        addresses = await _resolved(host, port, timeout)
-        bare = host.strip("[]").lower()
-        if f"{bare}:{port}" not in self._allowed and not all(is_public(a) for a in addresses):
-            raise AddressRefused(f"{bare} is not on the public internet")
+        try:
+            addresses = await checked_addresses(host, port, self._allowed, timeout)
+        except TimeoutError:
+            raise httpcore.ConnectTimeout("the name look-up took too long") from None
         for address in addresses[:-1]:
             try:
                 return await self._sockets.connect_tcp(address, port, timeout, local_address, socket_options)
@@ -63,20 +54,6 @@ class _PublicOnly(httpcore.AsyncNetworkBackend):
     async def sleep(self, seconds: float) -> None:
         """A pause between httpcore's own attempts."""
         await asyncio.sleep(seconds)
-
-
-async def _resolved(host: str, port: int, timeout: float | None) -> list[str]:
-    lookup = asyncio.get_running_loop().getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
-    try:
-        found = await asyncio.wait_for(lookup, timeout)
-    except TimeoutError:
-        raise httpcore.ConnectTimeout("the name look-up took too long") from None
-    except (OSError, UnicodeError):
-        raise NameNotFound(f"{host.strip('[]')} does not resolve") from None
-    addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-    if not addresses:
-        raise NameNotFound(f"{host} does not resolve")
-    return addresses
 
 
 class _Body(httpx.AsyncByteStream):

@@ -23,6 +23,7 @@ class Run:
     `calls` the calls of functions that have begun working on it (`calls_before`: in earlier executions), `working` the
     states whose calls are at it now; `control` is what somebody asked for (`pause`, `cancel`) and the engine has not
     done yet. `parent` is the node that waits for this run, if it is a child's; `depth` counts the runs above it.
+    `chain` counts the runs whose events or files led to this one, one after the other.
     """
 
     id: str
@@ -48,6 +49,7 @@ class Run:
     error: Mapping[str, Any] | None = None
     parent: Mapping[str, Any] | None = None  # {execution_id, node_id, scope}
     depth: int = 0
+    chain: int = 0
 
     @property
     def ended(self) -> bool:

@@ -290,6 +290,20 @@ class RunStore:
             key = self._keys.child_of_run(execution_id, child_id)
             self._table.update(key, Change(set={"GSI2SK": iso(at_ms)}), Attr("GSI2SK").exists())
 
+    # --- the answer to the request that started the run ------------------------------------------------------------
+
+    def respond(self, execution_id: str, item: Item) -> bool:
+        """Keep the run's answer; False if it has one."""
+        try:
+            self._table.create(self._keys.response_of_run(execution_id), item)
+        except ConditionFailed:
+            return False
+        return True
+
+    def response(self, execution_id: str) -> Item | None:
+        """The run's answer, or None."""
+        return self._table.get(self._keys.response_of_run(execution_id), consistent=True)
+
     # --- events ----------------------------------------------------------------------------------------------------
 
     def put_event(self, execution_id: str, sequence: str, item: Item) -> None:

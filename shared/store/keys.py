@@ -9,6 +9,9 @@
 | rate window | `T#t#RATE#<window>` | `RATE` | | |
 | idempotency key | `T#t#IDEM#<digest>` | `IDEM` | | |
 | cached value | `T#t#CACHE#<digest>` | `VALUE` | | |
+| cache writes in a window | `T#t#CACHED#<window>` | `RATE` | | |
+| files in use | `T#t#FILESUSED` | `META` | | |
+| credential | `T#t#CREDENTIALS` | `<name>` | | |
 | workflow summary | `T#t#WFS` | `wf_…` | | |
 | draft, versions | `T#t#WF#wf` | `DRAFT`, `V#000007` | | |
 | machine known | `T#t#WF#wf` | (in the version) | | |
@@ -20,7 +23,19 @@
 | a run's children | `T#t#EX#ex` | `CHILD#ex_…` | | `SWEEP#<shard>` / next check |
 | park (pause) | `T#t#EX#ex` | `PARK#<state>` | | |
 | webhook | `T#t#HOOKS` | `wh_…` | | |
+| collection | `T#t#COLLECTIONS` | its name | | |
+| number of collections | `T#t#COLLECTIONCOUNT` | `COUNT` | | |
 | schedule | `T#t#SCHEDULES` | `sch_…` | | |
+| graph | `T#t#GRAPHS` | its name | | |
+| resource (tool, MCP server, agent) | `T#t#RES#<kind>` | `<name>` | | |
+| its versions, what was found of it | `T#t#RES#<kind>#<name>` | `V#000007`, `FOUND` | | |
+| thread | `T#t#THREADS` | its id | | |
+| its messages, what was appended | `T#t#THREAD#<id>` | `M#<made>#00000007`, `A#<digest>` | | |
+| notification | `T#t#NOTES#<user or key>` | `nt_…` | | |
+| turn of a chat | `T#t#TURN#<digest>` | `TURN` | | |
+| subscription | `T#t#SUBS` | `<type>#wf_…#<node>` | | |
+| known file | `T#t#FILE#<digest>` | `KNOWN` | | |
+| answer of a run | `T#t#EX#ex` | `RESPONSE` | | |
 | channel subscriber | `T#t#CHAN#<channel>` | `<connection>` | | |
 | directory | `USER#<sub>`, `HOOK#<wh>`, `WS#<connection>` | `META` | | |
 | rate window of an address | `RATE#<digest>#<window>` | `RATE` | | |
@@ -88,6 +103,18 @@ class TenantKeys:
         """A value in the tenant's cache. A partition each: keys that many runs read do not slow down others."""
         return Key(f"{self.prefix}CACHE#{key_digest}", "VALUE")
 
+    def cache_writes(self, window: int) -> Key:
+        """Counter of what was written into the cache in one window."""
+        return Key(f"{self.prefix}CACHED#{window}", "RATE")
+
+    def files_used(self) -> Key:
+        """How much the tenant's files take, as last counted and reserved since."""
+        return Key(f"{self.prefix}FILESUSED", "META")
+
+    def credentials(self) -> str:
+        """Partition of credentials, by name."""
+        return f"{self.prefix}CREDENTIALS"
+
     def workflows(self) -> str:
         """Partition of workflow summaries, by id."""
         return f"{self.prefix}WFS"
@@ -129,9 +156,67 @@ class TenantKeys:
         """Partition of webhooks."""
         return f"{self.prefix}HOOKS"
 
+    def collections(self) -> str:
+        """Partition of collections, by name."""
+        return f"{self.prefix}COLLECTIONS"
+
+    def collection_count(self) -> Key:
+        """How many collections there are."""
+        return Key(f"{self.prefix}COLLECTIONCOUNT", "COUNT")
+
     def schedules(self) -> str:
         """Partition of schedules."""
         return f"{self.prefix}SCHEDULES"
+
+    def resources(self, kind: str) -> str:
+        """Partition of the tenant's named things of a kind, by name."""
+        return f"{self.prefix}RES#{kind}"
+
+    def resource(self, kind: str, name: str) -> str:
+        """Partition of one named thing's versions, and of what was found of it."""
+        return f"{self.prefix}RES#{kind}#{name}"
+
+    def threads(self) -> str:
+        """Partition of threads, by id."""
+        return f"{self.prefix}THREADS"
+
+    def thread(self, thread_id: str) -> str:
+        """Partition of one thread's messages."""
+        return f"{self.prefix}THREAD#{thread_id}"
+
+    @staticmethod
+    def message_sk(made_at: int, number: int | None = None) -> str:
+        """Sort key of a message in the thread made then; without a number, what all of them start with."""
+        return f"M#{made_at:013d}#" + ("" if number is None else f"{number:08d}")
+
+    @staticmethod
+    def append_sk(key_digest: str) -> str:
+        """Sort key of the mark that something was appended."""
+        return f"A#{key_digest}"
+
+    def notifications(self, owner_id: str) -> str:
+        """Partition of what one user, or one API key, was told."""
+        return f"{self.prefix}NOTES#{owner_id}"
+
+    def turn(self, thread_digest: str) -> Key:
+        """Which run has a chat's thread."""
+        return Key(f"{self.prefix}TURN#{thread_digest}", "TURN")
+
+    def subscriptions(self) -> str:
+        """Partition of what the published workflows listen for."""
+        return f"{self.prefix}SUBS"
+
+    def known_file(self, path_digest: str) -> Key:
+        """What is known of a file."""
+        return Key(f"{self.prefix}FILE#{path_digest}", "KNOWN")
+
+    def response_of_run(self, execution_id: str) -> Key:
+        """What a run has answered to the request that started it."""
+        return Key(self.run(execution_id).pk, "RESPONSE")
+
+    def graphs(self) -> str:
+        """Partition of graphs, by name."""
+        return f"{self.prefix}GRAPHS"
 
     def channel(self, channel: str) -> str:
         """Partition of a channel's subscribers."""

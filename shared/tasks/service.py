@@ -242,7 +242,8 @@ class TaskService:
             workflow, document = WorkflowStore(self._table).get_with_document(workflow_id)
         except NotFound:
             return workflow_id, node_id
-        names = (n.get("name") for n in document.get("nodes", []) if n["id"] == node_id)
+        own = node_id.partition(".")[0]  # of a composite's part
+        names = (n.get("name") for n in document.get("nodes", []) if n["id"] == own)
         return workflow.name, next(names, None) or node_id
 
 

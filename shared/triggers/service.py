@@ -18,6 +18,7 @@ from shared.ids import digest
 from shared.settings import settings
 from shared.store.pages import Listing
 from shared.store.table import TenantTable
+from shared.subscriptions.service import follow
 from shared.tenancy import Principal, Tenant
 from shared.triggers import cron, sealing
 from shared.triggers.model import Schedule, ScheduleState, Webhook
@@ -68,7 +69,7 @@ class ScheduleView:
 
 
 def sync(tenant: Tenant, workflow_id: str, version: int, document: Document | None) -> list[dict[str, Any]]:
-    """Make the workflow's webhooks and schedules those of this version, which is the published one already.
+    """Make the workflow's webhooks, schedules and subscriptions those of this version, which is published already.
 
     None removes them all. Gives them as JSON; a webhook whose secret was made just now shows it, this once.
     Raises Unavailable if not all of it could be done: the version is the published one, and a repeat does the rest.
@@ -79,6 +80,7 @@ def sync(tenant: Tenant, workflow_id: str, version: int, document: Document | No
     timed = [n for n in nodes if n.type == SCHEDULE]
     try:
         made = [s for s in (_synced_schedule(store, workflow_id, version, node) for node in timed) if s]
+        made += follow(TenantTable(tenant), workflow_id, version, document)
         _remove_webhooks(store, workflow_id, version, {n.id for n in hooks})
         _remove_schedules(store, workflow_id, version, {n.id for n in timed})
         # Last: a new secret is shown only if nothing fails after it was made.
@@ -123,11 +125,12 @@ def _synced_schedule(store: TriggerStore, workflow_id: str, version: int, node: 
 
 
 def suspend(tenant: Tenant, workflow_id: str, version: int) -> None:
-    """The workflow is not published any more: its schedules go.
+    """The workflow is not published any more: its schedules and subscriptions go.
 
     Its webhooks keep their addresses and secrets, which other systems know, and answer 404 until it is published
     again. Raises Unavailable if not all of it could be done; a repeat does the rest.
     """
+    follow(TenantTable(tenant), workflow_id, version, None)
     _remove_schedules(TriggerStore(TenantTable(tenant)), workflow_id, version, set())
 
 

@@ -16,8 +16,8 @@ SHORT_TIMER_MS = 1_000  # a timer this short is waited for in the call: a Wait s
 
 def bind(graph: Graph) -> dict[str, BoundNode]:
     """Every node, bound. The graph has passed all checks."""
-    pure, opened = _pure(graph), _opened(graph)
-    return {n: _bind(graph, n, pure=n in pure, opened=n in opened) for n in graph.order}
+    pure, opened, heavy = _pure(graph), _opened(graph), _heavy(graph)
+    return {n: _bind(graph, n, pure=n in pure, opened=n in opened, heavy=n in heavy) for n in graph.order}
 
 
 def kind_of(graph: Graph, node_id: str) -> Kind:
@@ -63,7 +63,14 @@ def _opened(graph: Graph) -> frozenset[str]:
     return frozenset(found)
 
 
-def _bind(graph: Graph, node_id: str, *, pure: bool, opened: bool) -> BoundNode:
+def _heavy(graph: Graph) -> frozenset[str]:
+    """Nodes whose libraries only the larger runner has, and the containers that have such a node in their body."""
+    found = {n for n, t in graph.types.items() if isinstance(t, Effect) and t.runner == "documents"}
+    found = {n for n in found if not graph.nodes[n].disabled}
+    return frozenset(found | {c for n in found for c in graph.ancestors(n) if c is not None})
+
+
+def _bind(graph: Graph, node_id: str, *, pure: bool, opened: bool, heavy: bool) -> BoundNode:
     node, node_type = graph.nodes[node_id], graph.types[node_id]
     config = _defaults(node_type.config_schema, node.config)
     branches = graph.has_error_port(node_id)
@@ -87,6 +94,7 @@ def _bind(graph: Graph, node_id: str, *, pure: bool, opened: bool) -> BoundNode:
         on_error="branch" if branches else node.on_error or "fail",
         idempotent=node.idempotent,
         disabled=node.disabled,
+        runner="documents" if heavy else "runner",
     )
 
 

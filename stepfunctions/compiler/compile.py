@@ -2,6 +2,7 @@
 
     document ──graph──▶ Graph ──checks──▶ diagnostics
                           │ (no errors)
+                        expand: composites get their bodies
                           ▼
                         bind ──▶ bound nodes ──segments──▶ blocks ──layout (regions)──▶ steps
                                                                                          │
@@ -21,6 +22,7 @@ from stepfunctions.compiler.bind import bind
 from stepfunctions.compiler.checks import CHECKS
 from stepfunctions.compiler.diagnostics import Diagnostic
 from stepfunctions.compiler.emit import Emitted, emit
+from stepfunctions.compiler.expand import expand
 from stepfunctions.compiler.graph import Graph
 from stepfunctions.compiler.layout import layout
 from stepfunctions.compiler.optimise import PASSES, optimise
@@ -57,6 +59,7 @@ def compile_document(document: Document, *, version: int = 0, without: Collectio
     found = _check(graph)
     if any(d.severity == "error" for d in found):
         return Compiled(found, None)
+    graph = expand(graph)
     nodes = bind(graph)
     settings = document.settings
     emitted = skeleton_of(nodes, settings.granularity, settings.timeout_seconds, without)
@@ -68,7 +71,9 @@ def compile_document(document: Document, *, version: int = 0, without: Collectio
         version=version,
         name=document.name,
         nodes=nodes,
-        edges=tuple(Edge(c.source_node, c.source_port, c.target_node, c.target_port) for c in document.connections),
+        edges=tuple(
+            Edge(c.source_node, c.source_port, c.target_node, c.target_port) for c in graph.document.connections
+        ),
         variables=document.variables,
         segments=emitted.segments,
         questions=tuple(

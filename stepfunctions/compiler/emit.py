@@ -2,8 +2,8 @@
 
 States carry control only. Every state passes its input on — `{tenant, execution, attempt, plan, timeouts}`, and in a
 container's body `at`, the passes it is in — and names its segment, question or container by position, so that all
-workflows of one shape share one machine. `${runner}` and `${tasks}` stand for the functions' ARNs; `publish` puts them
-in.
+workflows of one shape share one machine. `${runner}`, `${documents}` (the runner with heavy libraries) and `${tasks}`
+stand for the functions' ARNs; `publish` puts them in.
 
 A container whose body rests somewhere becomes a cycle: a call decides whether there is another pass (`go`) or several
 (`items`, for a Map), a Choice leads into the body or on, and the body leads back to the call.
@@ -56,6 +56,7 @@ class Emitted:
 class _Task:
     name: str
     number: int
+    runner: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,7 @@ class _Walk:
             match step:
                 case Do():
                     armed_by = self._segment(step.block, scope)
-                    named.append(_Task(self._name("segment", step.block.breaker), armed_by))
+                    named.append(_Task(self._name("segment", step.block.breaker), armed_by, step.block.runner))
                     continue
                 case Rest():
                     named.append(self._timer(step.block, armed_by))
@@ -185,7 +186,7 @@ def _chain(
         following = steps[i + 1].name if i + 1 < len(steps) else after
         match step:
             case _Task():
-                states |= _task(step.name, {"segment": step.number}, caught, following)
+                states |= _task(step.name, step.runner, {"segment": step.number}, caught, following)
                 states[step.name] |= _assign(step.number, arms)
             case _Timer():
                 # The moment of a dead path lies in the past: the state passes at once.
@@ -202,12 +203,12 @@ def _chain(
     return states
 
 
-def _task(name: str, part: State, caught: Sequence[State], following: str | None) -> dict[str, State]:
+def _task(name: str, runner: str, part: State, caught: Sequence[State], following: str | None) -> dict[str, State]:
     parked = f"{name}.parked"
     state: State = {
         "Type": "Task",
         "Resource": "arn:aws:states:::lambda:invoke",
-        "Arguments": {"FunctionName": "${runner}", "Payload": {"run": _PASS_ON, **part}},
+        "Arguments": {"FunctionName": f"${{{runner}}}", "Payload": {"run": _PASS_ON, **part}},
         "TimeoutSeconds": _CALL_SECONDS,
         "Retry": [dict(r) for r in _RETRY],
         "Catch": [_catch("Paused", parked), *caught],
@@ -228,10 +229,11 @@ def _assign(number: int | None, arms: dict[int, list[str]]) -> State:
 def _cycle(
     step: _Cycle, arms: dict[int, list[str]], caught: Sequence[State], following: str | None
 ) -> dict[str, State]:
+    lead = step.turns.lead
     more, over, items = f"{step.name}.more", f"{step.name}.over", f"{step.name}.items"
     single = step.turns.lanes == 1 and not step.turns.apart
     body = _chain(step.body, arms, step.name, step.name) if single else {items: _items(step, arms)}
-    states = _task(step.name, {"turn": step.position}, caught, more)
+    states = _task(step.name, lead.runner if lead else "runner", {"turn": step.position}, caught, more)
     states[step.name] |= {"Output": _DECIDED, **_assign(step.lead, arms)}
     states[more] = {
         "Type": "Choice",

@@ -15,7 +15,7 @@ from typing import Any
 from shared.expressions.references import analyse
 from shared.expressions.template import TemplateError, expressions
 from shared.nodes.base import NodeType
-from shared.nodes.registry import find
+from shared.nodes.registry import find, get
 from shared.workflows.model import Connection, Document, Node
 
 Path = tuple[str, ...]
@@ -37,8 +37,9 @@ class Graph:
 
     @cached_property
     def types(self) -> dict[str, NodeType]:
-        """The types of the nodes whose type is known."""
-        return {n.id: t for n in self.nodes.values() if (t := find(n.type)) is not None}
+        """The types of the nodes whose type is known. Parts of composites have types that documents cannot name."""
+        found = {n.id: get(n.type) if is_part(n.id) else find(n.type) for n in self.nodes.values()}
+        return {n: t for n, t in found.items() if t is not None}
 
     @cached_property
     def children(self) -> dict[str | None, tuple[str, ...]]:
@@ -139,6 +140,11 @@ class Graph:
                 behind[before].add(n)
         harmless = _in_turn(behind)
         return tuple(n for n in behind if n not in harmless)
+
+
+def is_part(node_id: str) -> bool:
+    """Whether the compiler has put in this node: ids in documents have no dot."""
+    return "." in node_id
 
 
 def _in_turn(needs: Mapping[str, AbstractSet[str]]) -> dict[str, None]:

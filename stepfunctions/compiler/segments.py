@@ -9,7 +9,7 @@ own: each is put into the call that needs it first, and any later call may compu
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias
 
 from stepfunctions.plan import BoundNode
@@ -21,12 +21,13 @@ _KINDS: Final[Mapping[str, BlockKind]] = {"timer": "timer", "question": "questio
 @dataclass(frozen=True, slots=True)
 class Block:
     """What becomes a state: a segment, or one wait with the pure nodes it needs. `breaker` is the node that made it a
-    block of its own, or "".
+    block of its own, or "". `runner` is the function that runs a segment: the larger one if a node of it needs that.
     """
 
     kind: BlockKind
     breaker: str
     nodes: tuple[str, ...]
+    runner: Literal["runner", "documents"] = "runner"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +80,17 @@ def _groups(members: Sequence[BoundNode], breakers: Sequence[BoundNode], behind:
         elif not n.pure:
             found.setdefault((behind[n.id], ""), []).append(n)
     return [
-        Block(_kind(together[0]), breaker, tuple(n.id for n in together)) for (_, breaker), together in found.items()
+        Block(_kind(together[0]), breaker, tuple(n.id for n in together), _runner(together))
+        for (_, breaker), together in found.items()
     ]
 
 
 def _kind(node: BoundNode) -> BlockKind:
     return "container" if node.opened else _KINDS.get(node.kind, "segment")
+
+
+def _runner(nodes: Sequence[BoundNode]) -> Literal["runner", "documents"]:
+    return "documents" if any(n.runner == "documents" for n in nodes) else "runner"
 
 
 def _order(members: Sequence[BoundNode], groups: Sequence[Block]) -> list[int]:
@@ -143,6 +149,6 @@ def _place_pure(
             extra.setdefault(at, []).append(n.id)
     rank = {n.id: i for i, n in enumerate(members)}
     return [
-        Block(g.kind, g.breaker, tuple(sorted((*g.nodes, *extra.get(i, ())), key=lambda n: rank[n])))
+        replace(g, nodes=tuple(sorted((*g.nodes, *extra.get(i, ())), key=lambda n: rank[n])))
         for i, g in enumerate(groups)
     ]

@@ -15,6 +15,8 @@ from shared.runs.model import NodeRecord
 from stepfunctions.engine.errors import Failure
 from stepfunctions.engine.frame import Frame, Outcome, ScopedExpressions
 from stepfunctions.engine.payloads import NotJson, Objects, Value, ValueTooLarge
+from stepfunctions.engine.secrets import NONE as NO_SECRETS
+from stepfunctions.engine.secrets import Secrets, opened, reads_secrets
 from stepfunctions.engine.world import NodeWorld
 from stepfunctions.plan import BoundNode
 
@@ -25,7 +27,7 @@ class Skipped(Exception):
     """The node is on a dead path, or a required input has no value."""
 
 
-def prepare(frame: Frame, node: BoundNode, record: NodeRecord, world: NodeWorld) -> Call:
+def prepare(frame: Frame, node: BoundNode, record: NodeRecord, world: NodeWorld, secrets: Secrets = NO_SECRETS) -> Call:
     """The node's call: inputs delivered or typed in, config with its templates evaluated.
 
     Raises Skipped when the node is not to run, NodeError when an expression fails.
@@ -40,12 +42,14 @@ def prepare(frame: Frame, node: BoundNode, record: NodeRecord, world: NodeWorld)
     for port, values in delivered.items():
         inputs[port] = [v.get() for v in values] if port in node.multiple else values[0].get()
     scope = frame.names_for(node)
+    if secrets.values:
+        scope["secrets"] = secrets.values
     expressions = ScopedExpressions(scope)
     if not node.disabled:
         for port, value in node.inputs.items():
             if port not in inputs:
                 inputs[port] = render(value, expressions.evaluate)
-                record.inputs[port] = Value(inputs[port]).store(frame.objects)
+                record.inputs[port] = Value(secrets.shown(value, inputs[port])).store(frame.objects)
         if any(port not in inputs for port in node.required):
             raise Skipped
     config = dict(node.config)
@@ -109,8 +113,10 @@ async def attempt(frame: Frame, node: BoundNode, record: NodeRecord, world: Node
     """Run a node that touches the world, as often as its retry policy says. Raises Failure, and what `rest` raises:
     the record then says how many attempts are left, and from when.
     """
+    secrets, call = NO_SECRETS, None
     try:
-        call = prepare(frame, node, record, world)
+        if not reads_secrets(node):
+            call = prepare(frame, node, record, world)
     except Skipped:
         return skip(frame, record)
     except NodeError as error:
@@ -123,15 +129,23 @@ async def attempt(frame: Frame, node: BoundNode, record: NodeRecord, world: Node
             record.until = record.tries_left = None
         record.attempts += 1
         try:
+            if call is None:  # secrets may be out of reach for a while: that is a failed attempt like any other
+                secrets = await opened(node, world)
+                call = prepare(frame, node, record, world, secrets)
             outputs = await _once(get(node.type), call, node)
-            return complete(frame, node, record, outputs)
+            return complete(frame, node, record, secrets.hide(outputs))
+        except Skipped:
+            return skip(frame, record)
         except NodeError as error:
             if tries <= 0 or not error.retryable:
-                return fail(frame, node, record, error)
+                return fail(frame, node, record, secrets.hide_error(error))
             tries -= 1
             failures = int(policy["max_attempts"]) - tries
             record.until = now_ms() + round(_pause(policy, failures, error.retry_after) * 1000)
             record.tries_left = tries
+        finally:
+            record.logs[:] = secrets.hide(record.logs)
+            record.usage.update(secrets.hide(record.usage))
 
 
 Rest = Callable[[int], Awaitable[None]]  # until a moment (milliseconds since the epoch)

@@ -258,7 +258,7 @@ class _While(_Row):
     async def begin(self) -> int | Outputs:
         stored = self.record.state
         value = Value(encoded=stored, objects=self.visit.frame.objects) if stored else None
-        state = self.body.inputs.get("initial") if value is None else await asyncio.to_thread(value.get)
+        state = repeats.first_state(self.body) if value is None else await asyncio.to_thread(value.get)
         return self._at(self.record.passes or 0, state)
 
     async def after(self, number: int, result: Any) -> int | Outputs:
@@ -271,7 +271,7 @@ class _While(_Row):
         raise repeats.pass_failed(failure, number) from failure
 
     def _at(self, number: int, state: Any) -> int | Outputs:
-        return number if repeats.goes_on(self.body, state, number) else {"state": state, "iterations": number}
+        return number if repeats.goes_on(self.body, state, number) else repeats.last_state(self.body, state, number)
 
 
 class _Again(_Row):

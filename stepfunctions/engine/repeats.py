@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from shared.clock import now_ms
 from shared.expressions.truth import truth
-from shared.nodes.base import Container, NodeError, Outputs
+from shared.nodes.base import Composite, Container, NodeError, Outputs
 from shared.nodes.registry import get
 from shared.runs.model import Stored
 from stepfunctions.engine.body import Body
@@ -55,9 +55,7 @@ def local_of(body: Body, number: int, state: Stored | None) -> dict[str, Any]:
         case "each":
             return {"item": body.inputs["items"][number], "index": number}
         case "while":
-            before = (
-                body.inputs.get("initial") if state is None else Value(encoded=state, objects=body.frame.objects).get()
-            )
+            before = first_state(body) if state is None else Value(encoded=state, objects=body.frame.objects).get()
             return {"state": before, "iteration": number}
         case _:
             return {"input": body.inputs.get("input")}
@@ -123,18 +121,35 @@ class _Lanes:
 
 async def as_long_as(body: Body) -> Outputs:
     """`while_loop`: the condition is checked before each pass. Raises NodeError, MaxIterations among them."""
-    state, iteration = body.inputs.get("initial"), 0
+    state, iteration = first_state(body), 0
     while goes_on(body, state, iteration):
         try:
             state = await body.run(iteration, {"state": state, "iteration": iteration})
         except Failure as failure:
             raise pass_failed(failure, iteration) from failure
         iteration += 1
+    return last_state(body, state, iteration)
+
+
+def first_state(body: Body) -> Any:
+    """The state before the first pass of a `while_loop` or a composite. Raises NodeError."""
+    node_type = get(body.node.type)
+    return node_type.first(body.call) if isinstance(node_type, Composite) else body.inputs.get("initial")
+
+
+def last_state(body: Body, state: Any, iteration: int) -> Outputs:
+    """What a `while_loop` or a composite gives after its last pass. Raises NodeError."""
+    node_type = get(body.node.type)
+    if isinstance(node_type, Composite):
+        return node_type.outcome(body.call, state)
     return {"state": state, "iterations": iteration}
 
 
 def goes_on(body: Body, state: Any, iteration: int) -> bool:
-    """Whether a `while_loop` has another pass. Raises NodeError, MaxIterations among them."""
+    """Whether a `while_loop` or a composite has another pass. Raises NodeError, MaxIterations among them."""
+    node_type = get(body.node.type)
+    if isinstance(node_type, Composite):
+        return node_type.goes_on(state)
     if not truth(body.evaluate(body.config["condition"], {"state": state, "iteration": iteration})):
         return False
     most = int(body.config["max_iterations"])

@@ -13,7 +13,18 @@ import pytest
 from infrastructure.local.stack import Stack, start
 from tests.e2e.caller import Caller
 from tests.echo_server import EchoServer, serving
+from tests.model_server import serving_models
+from tests.servers.databases import Database
+from tests.servers.mcp.own import Own
+from tests.servers.mcp.own import serving as serving_mcp
+from tests.servers.shop import serving as serving_shop
+from tests.shared.nodes.http_server import Server
+from tests.smtp_server import SmtpServer
+from tests.smtp_server import serving as serving_mail
+from tests.stepfunctions.agents import Model, serving_model
 
+SHOP_TOKEN = "shop-token-1"
+MCP_TOKEN = "mcp-hush-hush-token"
 _LAST = "test_nothing_leaks"
 
 
@@ -30,11 +41,57 @@ def echo() -> Iterator[EchoServer]:
 
 
 @pytest.fixture(scope="session")
-def local(echo: EchoServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def smtp() -> Iterator[SmtpServer]:
+    with serving_mail() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def shop() -> Iterator[str]:
+    """A service with GraphQL and OpenAPI; its address."""
+    with serving_shop(SHOP_TOKEN) as base:
+        yield base
+
+
+@pytest.fixture(scope="session")
+def mcp() -> Iterator[Own]:
+    """An MCP server that wants a bearer token."""
+    with serving_mcp(demands=("authorization", f"Bearer {MCP_TOKEN}")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def models() -> Iterator[Server]:
+    """Models of three providers."""
+    with serving_models() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mind() -> Iterator[tuple[Model, Server]]:
+    """A model that works by a script, for agents."""
+    with serving_model() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def local(
+    echo: EchoServer,
+    smtp: SmtpServer,
+    shop: str,
+    mcp: Own,
+    models: Server,
+    mind: tuple[Model, Server],
+    postgres_server: Database,
+    mariadb_server: Database,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Stack]:
     with pytest.MonkeyPatch.context() as patch:
         for name in [n for n in os.environ if n.startswith("OPENAI_")]:
             patch.delenv(name)
-        stack = start(tmp_path_factory.mktemp("local-aws"), [echo.host])
+        hosts = [echo.host, smtp.host, shop.removeprefix("http://"), mcp.host, models.host, mind[1].host]
+        hosts += [postgres_server.host, mariadb_server.host]
+        stack = start(tmp_path_factory.mktemp("local-aws"), hosts)
     try:
         yield stack
     finally:

@@ -23,6 +23,7 @@ TARGETS = {
     "engine_per_node": 0.2,
     "journal_writes_ten_nodes": 6,
     "loop_growth": 11,
+    "retrieval_10000": 1.5,
 }
 ROOT = Path(__file__).resolve().parents[2]
 CRUD = {f"crud_{what}" for what in ("create", "read", "list", "update")}
@@ -150,6 +151,7 @@ def test_a_quick_run(tmp_path: Path):
     assert done.returncode == 0, done.stdout + done.stderr
     written = json.loads(output.read_text())
     own = {f"import_{name}" for name in imports.FUNCTIONS} | {"first_answer_api"}
+    own |= {f"sandbox_{language}" for language in ("python", "javascript", "shell")}
     assert set(written) == own | CRUD | RUNS | set(TARGETS)
     for name, figure in written.items():
         assert set(figure) == {"value", "target", "unit", "detail"}, name

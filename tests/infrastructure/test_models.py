@@ -95,3 +95,15 @@ def test_the_smallest_example(schema: dict[str, Any], fits: Any) -> None:
 def test_what_it_cannot_do_it_refuses(model: TestClient) -> None:
     assert ask(model, "hello", stream=True).status_code == 400
     assert ask(model, "hello", **as_schema({"type": "string", "pattern": "^never$"})).status_code == 400
+
+
+def test_embeddings_are_near_where_texts_share_words(model: TestClient) -> None:
+    texts = ["the red bicycle", "a red Bicycle", "something else"]
+    answer = model.post("/v1/embeddings", json={"model": "any", "input": texts, "dimensions": 256}).json()
+    one, near, far = [entry["embedding"] for entry in answer["data"]]
+    assert (len(one), answer["usage"]["prompt_tokens"]) == (256, 8)
+    assert sum(a * b for a, b in zip(one, near, strict=True)) > 0.6
+    assert sum(a * b for a, b in zip(one, far, strict=True)) < 0.2
+    [alone] = model.post("/v1/embeddings", json={"model": "any", "input": "text"}).json()["data"]
+    assert sum(n * n for n in alone["embedding"]) == pytest.approx(1)
+    assert len(alone["embedding"]) == 64

@@ -118,7 +118,8 @@ def test_a_tenants_credentials_reach_that_tenants_objects_only(deployed: Deploye
     mine, theirs = new_tenant().id, new_tenant().id
     client = deployed.tenant(mine)("s3")
     data, files = deployed.outputs["DataBucketName"], deployed.outputs["FilesBucketName"]
-    for bucket, kind in ((data, "plans/"), (data, "payloads/"), (data, "documents/"), (files, "")):
+    kinds = ("plans/", "payloads/", "documents/", "graphs/", "collections/")
+    for bucket, kind in (*((data, kind) for kind in kinds), (files, "")):
         client.put_object(Bucket=bucket, Key=f"{kind}{mine}/x", Body=b"1")
         assert client.get_object(Bucket=bucket, Key=f"{kind}{mine}/x")["Body"].read() == b"1"
         for foreign in (f"{kind}{theirs}/x", f"{kind}x", f"{kind}{mine}x/x", f"{kind}{theirs}/{mine}/x"):
@@ -127,7 +128,15 @@ def test_a_tenants_credentials_reach_that_tenants_objects_only(deployed: Deploye
         assert refused(lambda b=bucket: client.list_objects_v2(Bucket=b))
     listed = client.list_objects_v2(Bucket=files, Prefix=f"{mine}/")["Contents"]
     assert [o["Key"] for o in listed] == [f"{mine}/x"]
-    for bucket, prefix in ((files, f"{theirs}/"), (files, mine), (files, ""), (data, f"{mine}/")):
+    listed = client.list_objects_v2(Bucket=data, Prefix=f"collections/{mine}/")["Contents"]
+    assert [o["Key"] for o in listed] == [f"collections/{mine}/x"]
+    foreign_data = (
+        (data, f"{mine}/"),
+        (data, f"collections/{theirs}/"),
+        (data, "collections/"),
+        (data, f"plans/{mine}/"),
+    )
+    for bucket, prefix in ((files, f"{theirs}/"), (files, mine), (files, ""), *foreign_data):
         assert refused(lambda b=bucket, p=prefix: client.list_objects_v2(Bucket=b, Prefix=p)), prefix
 
 
@@ -209,7 +218,8 @@ def test_machines_and_schedules_of_others_are_out_of_reach(deployed: Deployed) -
     assert refused(lambda: api("stepfunctions").create_state_machine(name="foreign", **machine))
     root = deployed.emulator.client("stepfunctions")
     foreign = root.create_state_machine(name="foreign", **machine)["stateMachineArn"]
-    starts = {"Api", "Webhook", "Tasks", "Dispatcher", "RunEvents"}
+    # The runners start the workflows that are tools of the nodes they run.
+    starts = {"Api", "Webhook", "Tasks", "Dispatcher", "RunEvents", "Runner", "Documents"}
     for name in FUNCTIONS:
         client = deployed.function(name)("stepfunctions")
         assert refused(lambda c=client: c.start_execution(stateMachineArn=made)) == (name not in starts), name
@@ -242,7 +252,8 @@ def test_who_may_wait_for_which_executions(deployed: Deployed) -> None:
             for name, arn in made.items()
             if not refused(lambda c=client, a=arn: c.start_sync_execution(stateMachineArn=a))
         ]
-        assert waited == ([f"{prefix}express-own"] if function in ("Api", "Webhook") else []), function
+        waits = function in ("Api", "Webhook", "Runner", "Documents")
+        assert waited == ([f"{prefix}express-own"] if waits else []), function
 
 
 def test_who_may_answer_a_task(deployed: Deployed) -> None:
@@ -253,3 +264,22 @@ def test_who_may_answer_a_task(deployed: Deployed) -> None:
             client.send_task_success(taskToken="nobody waits for this", output="{}")
         code = caught.value.response["Error"]["Code"]
         assert (code == "TaskDoesNotExist") == (name in answers), name
+
+
+def test_the_sandbox_reaches_nothing_and_is_reached_by_what_runs_nodes(deployed: Deployed) -> None:
+    table, own = deployed.outputs["TableName"], deployed.function("Sandbox")
+    tenant = new_tenant().id
+    for name, call in record_calls(table, f"T#{tenant}#X").items():
+        assert refused(lambda c=call: c(own("dynamodb"))), name
+    role = {"RoleArn": deployed.outputs["TenantDataRoleArn"], "RoleSessionName": "test"}
+    assert refused(lambda: own("sts").assume_role(**role, Tags=[{"Key": "TenantID", "Value": tenant}]))
+    assert refused(lambda: own("s3").list_objects_v2(Bucket=deployed.outputs["FilesBucketName"]))
+    sandbox, runner = (f"{deploy.STACK_NAME}-{name}" for name in ("sandbox", "runner"))
+    assert refused(lambda: own("lambda").invoke(FunctionName=runner, Payload=b"{}"))
+    for name in ("Runner", "Documents"):
+        caller = deployed.function(name)("lambda")
+        answer = json.loads(caller.invoke(FunctionName=sandbox, Payload=b"{}")["Payload"].read())
+        assert answer["error"] == "InvalidInput"
+        assert refused(lambda c=caller: c.invoke(FunctionName=runner, Payload=b"{}"))
+    for name in ("Api", "Webhook"):
+        assert refused(lambda n=name: deployed.function(n)("lambda").invoke(FunctionName=sandbox, Payload=b"{}"))

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from cfnlint.decode.cfn_yaml import load
 
+from infrastructure.package import build
 from shared.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -55,20 +56,33 @@ def test_a_function_has_a_role_and_a_log_of_its_own(logical: str) -> None:
 def test_every_variable_is_a_setting() -> None:
     known = {f"SW_{f.name.upper()}" for f in fields(Settings)} | {"OPENAI_BASE_URL", "OPENAI_API_KEY"}
     groups = [TEMPLATE["Globals"]["Function"], *FUNCTIONS.values()]
-    assert {name for g in groups for name in g["Environment"]["Variables"]} <= known
+    assert {name for g in groups if "Environment" in g for name in g["Environment"]["Variables"]} <= known
 
 
 def test_nothing_runs_on_another_platform_than_the_archives_are_made_for() -> None:
     assert TEMPLATE["Globals"]["Function"]["Runtime"] == "python3.13"
     assert TEMPLATE["Globals"]["Function"]["Architectures"] == ["arm64"]
-    assert all(not {"Runtime", "Architectures"} & set(f) for f in FUNCTIONS.values())
+    others = {name: f for name, f in FUNCTIONS.items() if {"Runtime", "Architectures"} & set(f)}
+    assert others.keys() == build.ON_X86
+    assert all(f["Architectures"] == ["x86_64"] and "Runtime" not in f for f in others.values())
 
 
-def test_state_machines_may_call_two_functions_and_start_each_other_and_nothing_else() -> None:
+def test_the_sandbox_has_no_variables_and_may_write_its_own_log_only() -> None:
+    function, role = FUNCTIONS["SandboxFunction"], RESOURCES["SandboxRole"]["Properties"]
+    assert not {"Environment", "VpcConfig", "Layers", "Policies", "Tracing"} & set(function)
+    assert RESOURCES["SandboxFunction"]["IgnoreGlobals"] == ["Environment", "Tracing", "Architectures"]
+    assert "ManagedPolicyArns" not in role
+    [policy] = role["Policies"]
+    [statement] = policy["PolicyDocument"]["Statement"]
+    assert statement["Action"] == ["logs:CreateLogStream", "logs:PutLogEvents"]
+    assert statement["Resource"]["Fn::Sub"].endswith(":log-group:/aws/lambda/${AWS::StackName}-sandbox:*")
+
+
+def test_state_machines_may_call_three_functions_and_start_each_other_and_nothing_else() -> None:
     role = RESOURCES["StatesRole"]["Properties"]
     [calls, starts, ends] = [s for p in role["Policies"] for s in p["PolicyDocument"]["Statement"]]
     assert calls["Action"] == "lambda:InvokeFunction"
-    assert [r["Fn::Sub"].rsplit("-", 1)[1] for r in calls["Resource"]] == ["runner", "tasks"]
+    assert [r["Fn::Sub"].rsplit("-", 1)[1] for r in calls["Resource"]] == ["runner", "documents", "tasks"]
     assert starts["Action"] == "states:StartExecution"
     assert starts["Resource"]["Fn::Sub"].endswith(":stateMachine:${AWS::StackName}-*")
     assert ends["Action"] == ["states:DescribeExecution", "states:StopExecution"]

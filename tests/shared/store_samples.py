@@ -16,17 +16,31 @@ from typing import Any
 import httpx
 
 from shared.cache.store import CacheStore
-from shared.files.store import FileStore
+from shared.chats.store import Turn, TurnStore
+from shared.collections.model import CollectionRecord, Model, Passage
+from shared.collections.store import CollectionStore
+from shared.credentials.model import Lease, Sealed, Token
+from shared.credentials.store import CredentialStore
+from shared.files.store import FileStore, KnownFiles
+from shared.graphs.store import GraphStore
 from shared.live import connections
 from shared.live.store import ChannelStore
 from shared.members.store import MemberStore
+from shared.notifications.model import Notification
+from shared.notifications.store import NotificationStore
+from shared.resources.model import Kind
+from shared.resources.store import ResourceStore
 from shared.runs.model import ChildLink, NodeRecord, RunStatus
 from shared.runs.store import RunStore
 from shared.store import pages
 from shared.store.table import Change, TenantTable
+from shared.subscriptions.model import ListenerType, Subscription
+from shared.subscriptions.store import SubscriptionStore
 from shared.tasks.model import Answer, Shown, TaskStatus
 from shared.tasks.store import TaskStore
 from shared.tenancy import Tenant
+from shared.threads.model import Thread
+from shared.threads.store import ThreadStore
 from shared.triggers.store import TriggerStore
 from shared.workflows.store import WorkflowStore
 from tests import triggered
@@ -96,6 +110,12 @@ def furnished(client: httpx.Client, tenant: Tenant) -> Samples:
     _tasks(client, table, samples)
     _channel(table, samples)
     _cache_and_files(table, samples)
+    _collections(table, samples)
+    _resources(client, table, samples)
+    _threads(table, samples)
+    _credentials(client, table, samples)
+    _notifications(table, samples)
+    _graphs(table, samples)
     return samples
 
 
@@ -152,6 +172,7 @@ def _run(client: httpx.Client, table: TenantTable, samples: Samples, workflow_id
     runs.put_event(run_id, "1", {"type": "node.completed", "body": node["body"]})
     runs.park(run_id, "Wait", b"sealed")
     runs.link(run_id, ChildLink("ex_child", 1, b"sealed", 1))
+    runs.respond(run_id, {"status": 200, "headers": "{}", "body": MARK})
     runs.park(run_id, "Wait longer", f"sealed {MARK}".encode())
     failed = a_run(table.tenant, workflow_id=workflow_id, trigger={"v": MARK})
     runs.close(failed.id, "failed", error={"message": MARK})
@@ -229,3 +250,77 @@ def _cache_and_files(table: TenantTable, samples: Samples) -> None:
         body=[b"other"],
         content_type=["text/plain", "text"],
     )
+
+
+def _collections(table: TenantTable, samples: Samples) -> None:
+    from shared.collections.embedded import Embedded
+
+    store = CollectionStore(table)
+    store.add(CollectionRecord("rates", "co_1", 1, 2, model=Model("openai", "m"), description=f"Rates of {MARK}"))
+    Embedded(store, "rates").upsert([Passage("p1", f"Rates of {MARK}", [1.0, 0.0], {"day": MARK})])
+    kept = store.get("rates")
+    store.add(CollectionRecord("gone", "co_2", 1, 2, description=MARK))
+    samples.record(kept, CollectionRecord("new", "co_3", 1, 2), store.begin_removal("gone", None))
+    samples.value(
+        name=["rates", "gone", "Other"],
+        description=["Other"],
+        collection_id=["co_1"],
+        segment_id=[kept.segments[0].id],
+    )
+
+
+def _resources(client: httpx.Client, table: TenantTable, samples: Samples) -> None:
+    body = {"name": "clerk", "model": {"model": "m"}, "instructions": f"Today is {MARK}."}
+    made(client.post("/agents", json=body))
+    store = ResourceStore(table)
+    clerk = store.get("agents", "clerk")
+    store.keep_found(clerk, {"as of": MARK})
+    samples.record(clerk)
+    samples.record("agents", kind=Kind)
+    samples.value(named=["clerk"], found=[{"as of": _OTHER_DAY}])
+
+
+def _threads(table: TenantTable, samples: Samples) -> None:
+    store = ThreadStore(table, "us_1")
+    store.append("refunds", [{"role": "user", "content": f"As of {MARK}?"}], key="rates")
+    samples.record(store.change(store.get("refunds"), {"title": MARK, "metadata": {"day": MARK}}))
+    samples.record(Thread("new", "", {}, 0, 1, 1, 1))
+    samples.value(
+        thread_id=["refunds", "new", "no such"],
+        said=[[{"role": "user", "content": "Hello"}]],
+        newest_first=[False, True],
+        before=[None, 1],
+    )
+
+
+def _credentials(client: httpx.Client, table: TenantTable, samples: Samples) -> None:
+    body = {"name": "crm", "kind": "bearer", "values": {"token": MARK}, "description": f"As of {MARK}"}
+    made(client.post("/credentials", json=body))
+    store = CredentialStore(table)
+    record = store.get("crm")
+    store.lease(record, Lease("somebody", 1))
+    samples.record(record, replace(record, name="new"), Lease("somebody", 1), Token(b"t", 1), Sealed(b"k", b"b"))
+    samples.value(name=[*samples.by_name["name"], "crm"])
+
+
+def _graphs(table: TenantTable, samples: Samples) -> None:
+    store = GraphStore(table)
+    for _ in range(2):
+        store.commit(store.lease("Other", 60_000), MARK.encode())
+    samples.record(store.lease("Other", 60_000))
+    samples.value(milliseconds=[1_000])
+
+
+def _notifications(table: TenantTable, samples: Samples) -> None:
+    store = NotificationStore(table)
+    store.add("us_1", Notification("nt_1", f"As of {MARK}", MARK, "ex_1", 1))
+    samples.record(Notification("nt_2", "Other", "Other", "ex_1", 1))
+    TurnStore(table).take("refunds", samples.by_name["execution_id"][0])
+    KnownFiles(table).tell("reports/rates.txt", MARK, is_there=True)
+    node_id = samples.by_name["node_id"][0]
+    listener = Subscription("event_listener", samples.by_name["workflow_id"][0], node_id, {"day": MARK}, 0)
+    SubscriptionStore(table).put(listener)
+    samples.record(listener, Turn(f"ex_{MARK}", 1))
+    samples.record("event_listener", kind=ListenerType)
+    samples.value(sequencer=["2032"], is_there=[True, False], instead_of=[None, Turn(f"ex_{_OTHER_DAY}", 1)])
+    samples.value(owner_id=["us_1"], notification_id=["nt_1", "no such"], unread=[False, True])

@@ -26,6 +26,7 @@ from stepfunctions.published import Published
 from stepfunctions.release import publish_workflow
 from stepfunctions.start import payload_objects, start
 from tests.echo_server import EchoServer, serving
+from tests.stepfunctions.agents import Model, scripted
 from tests.stepfunctions.engine.faults import Service, Wire, service
 from tests.stepfunctions.events import EventBridge
 
@@ -139,3 +140,10 @@ def remote(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
 @pytest.fixture
 def wire(aws: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Wire:
     return Wire(monkeypatch)
+
+
+@pytest.fixture
+def model(aws: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Model]:
+    """The platform's model endpoint, working by a script."""
+    with scripted(monkeypatch) as made:
+        yield made

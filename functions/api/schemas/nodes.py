@@ -21,7 +21,7 @@ class NodeTypeOut(Answer):
 
     type: str
     category: str
-    kind: Literal["trigger", "expr", "run", "state", "container"]
+    kind: Literal["trigger", "expr", "run", "box", "state", "container"]
     display_name: str
     description: str
     inputs: dict[str, PortOut]

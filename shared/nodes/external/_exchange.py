@@ -1,4 +1,4 @@
-"""What http_request does on the wire: the request, its redirects, the answer. Loads httpx, so import it when needed."""
+"""What http_request does on the wire: requests, their redirects, the answers. Loads httpx, so import it when needed."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ from urllib.parse import urlencode
 
 import httpx
 
+from shared.credentials.signing import Signature
+from shared.nodes._credentials import http_signature
 from shared.nodes.base import Call, NodeError, Outputs
-from shared.outbound.transport import AddressRefused, NameNotFound, shared_transport
+from shared.outbound.hosts import AddressRefused, NameNotFound
+from shared.outbound.transport import shared_transport
 
 MAX_BYTES: Final = 50_000_000
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,200}")
@@ -28,8 +31,7 @@ _JSON: Final = re.compile(r"(?:application|text)/(?:.+\+)?json\b")
 
 
 async def exchange(call: Call) -> Outputs:
-    """Send the request, follow its redirects, read the answer. Raises NodeError."""
-    request, key_header = _request(call)
+    """Send the request, follow its redirects and, where the config says so, its pages. Raises NodeError."""
     transport = await shared_transport(call.world.allowed_hosts)
     # The connections are shared and stay open; the client, with its cookies, is this call's own and needs no closing.
     client = httpx.AsyncClient(
@@ -37,12 +39,45 @@ async def exchange(call: Call) -> Outputs:
         trust_env=False,
         timeout=httpx.Timeout(None, connect=float(call.config.get("connect_timeout_seconds", 10))),
     )
-    with _as_node_errors(request):
-        response = await _followed(client, request, key_header, int(call.config.get("max_redirects", 5)))
-        try:
-            return await _answer(response, call.config)
-        finally:
+    wire = _Wire(call, client)
+    if (call.config.get("pagination") or {}).get("type", "none") == "none":
+        return (await wire.fetch(None, {}))[1]
+    from shared.nodes.external._pages import all_pages
+
+    return await all_pages(call, wire.fetch)
+
+
+class _Wire:
+    """The requests of one call: one, or one a page. Together their answers have at most `MAX_BYTES`."""
+
+    def __init__(self, call: Call, client: httpx.AsyncClient) -> None:
+        self._call = call
+        self._client = client
+        self._signed: Signature | None = None
+        self._room = MAX_BYTES
+
+    async def fetch(self, url: httpx.URL | None, parameters: Mapping[str, str]) -> tuple[httpx.Response, Outputs]:
+        """One answer; an OAuth2 token that is refused is replaced once. Raises NodeError."""
+        if self._signed is None:
+            self._signed = await http_signature(self._call)
+        response = await self._sent(self._signed, url, parameters)
+        refused = response.status_code == 401 and "authorization" in response.request.headers
+        if refused and self._signed.token is not None:
             await response.aclose()
+            self._signed = await http_signature(self._call, stale=self._signed.token)
+            response = await self._sent(self._signed, url, parameters)
+        with _as_node_errors(response.request):
+            try:
+                outputs, size = await _answer(response, self._call.config, self._room)
+            finally:
+                await response.aclose()
+        self._room -= size
+        return response, outputs
+
+    async def _sent(self, signed: Signature, url: httpx.URL | None, parameters: Mapping[str, str]) -> httpx.Response:
+        request, key_header = _request(self._call, signed, url, parameters)
+        with _as_node_errors(request):
+            return await _followed(self._client, request, key_header, int(self._call.config.get("max_redirects", 5)))
 
 
 async def _followed(client: httpx.AsyncClient, request: httpx.Request, key_header: str, most: int) -> httpx.Response:
@@ -70,11 +105,22 @@ def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
     return url.scheme, url.host, url.port
 
 
-def _request(call: Call) -> tuple[httpx.Request, str]:
-    """The first request, and the name of the header with an API key in it (or an empty string)."""
+def _request(
+    call: Call, signed: Signature, page: httpx.URL | None, parameters: Mapping[str, str]
+) -> tuple[httpx.Request, str]:
+    """A request, and the name of the header with an API key in it (or an empty string).
+
+    `page` is where a link of the page before leads; `parameters` come on top of the query.
+    """
     method = str(call.config.get("method", "GET"))
     url = _url(call.inputs.get("url"))
-    query = _parameters(_mapping(call.inputs.get("query"), "query"))
+    if page is not None and _origin(page) != _origin(url):
+        # What is sent to prove who we are is meant for the first host only.
+        _fail("InvalidResponse", "the next page is on another host")
+    query = _parameters(_mapping(call.inputs.get("query"), "query")) if page is None else {}
+    url = url if page is None else page
+    query |= {name: [value] for name, value in parameters.items()}
+    query |= {name: [value] for name, value in signed.query.items()}
     if query:  # merging nothing would still rewrite what the URL has
         url = url.copy_merge_params(query)
     content, content_type = _content(call.inputs.get("body"), str(call.config.get("body_type", "auto")))
@@ -86,7 +132,10 @@ def _request(call: Call) -> tuple[httpx.Request, str]:
     for name, value in _mapping(call.inputs.get("headers"), "headers").items():
         if value is not None:
             headers[_header_name(name)] = _header_value(name, value)
-    key_header = ""
+    key_header = next((name for name in signed.headers if name != "authorization"), "")
+    if key_header:
+        _header_name(key_header)  # some are not for anybody to set
+    headers |= signed.headers
     auth = call.config.get("auth") or {}
     match auth.get("type", "none"):
         case "basic":
@@ -169,14 +218,16 @@ def _content(body: Any, kind: str) -> tuple[bytes | None, str]:
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(errors="replace"), "application/json"
 
 
-async def _answer(response: httpx.Response, config: Mapping[str, Any]) -> Outputs:
+async def _answer(response: httpx.Response, config: Mapping[str, Any], room: int) -> tuple[Outputs, int]:
+    """The node's outputs, and the bytes of the body, of which there is room for so many."""
     status = response.status_code
     if status >= 400 and config.get("fail_on_status", True):
         # The body is left out: it may repeat what was sent, and errors are stored.
         message = f"{response.request.url.host} answered {status} {response.reason_phrase}".rstrip()
         raise NodeError("HttpError", message, retry_after=_retry_after(response))
-    body = await _body(response)
-    return {"response": _parsed(body, response, config), "status": status, "headers": dict(response.headers)}
+    body = await _body(response, room)
+    outputs = {"response": _parsed(body, response, config), "status": status, "headers": dict(response.headers)}
+    return outputs, len(body)
 
 
 def _retry_after(response: httpx.Response) -> float | None:
@@ -191,14 +242,14 @@ def _retry_after(response: httpx.Response) -> float | None:
     return max(0.0, (until - datetime.now(UTC)).total_seconds())
 
 
-async def _body(response: httpx.Response) -> bytes:
+async def _body(response: httpx.Response, room: int) -> bytes:
     announced = response.headers.get("content-length", "")
-    if response.request.method != "HEAD" and announced.isdigit() and int(announced) > MAX_BYTES:
+    if response.request.method != "HEAD" and announced.isdigit() and int(announced) > room:
         _too_large()
     body = bytearray()
     async for part in response.aiter_bytes():
         body += part
-        if len(body) > MAX_BYTES:
+        if len(body) > room:
             _too_large()
     return bytes(body)
 

@@ -6,18 +6,23 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from shared.credentials.signing import HTTP_KINDS
 from shared.errors import Problem
+from shared.nodes._credentials import HTTP_CREDENTIAL_ERRORS, credential_field
 from shared.nodes.base import Call, Effect, NodeError, Outputs, Port
+from shared.nodes.external._paging import PAGINATION
 
 _AUTH_NEEDS: Final[Mapping[str, tuple[str, ...]]] = {
     "basic": ("username", "password"),
     "bearer": ("token",),
     "api_key": ("name", "value"),
 }
+_SECRET: Final = {"x-secret": True}
 
 
-def _auth_field(title: str, description: str) -> dict[str, Any]:
-    return {"type": "string", "maxLength": 10_000, "x-template": True, "title": title, "description": description}
+def _auth_field(title: str, description: str, **more: Any) -> dict[str, Any]:
+    marks = {"x-template": True, **more}
+    return {"type": "string", "maxLength": 10_000, **marks, "title": title, "description": description}
 
 
 class HttpRequest(Effect):
@@ -36,6 +41,7 @@ class HttpRequest(Effect):
         "response": Port("any", description="The body: parsed JSON, text, or {base64, content_type, size}."),
         "status": Port("number", description="The status code."),
         "headers": Port("object", description="The answer's headers, with names in lower case."),
+        "complete": Port("boolean", description="With pages: whether all of them were read. Otherwise not set."),
     }
     config_schema = {
         "type": "object",
@@ -46,10 +52,13 @@ class HttpRequest(Effect):
                 "description": "All but GET, HEAD and OPTIONS carry an Idempotency-Key header of this node and run.",
                 "default": "GET",
             },
+            "credential": credential_field(
+                *HTTP_KINDS, description="How the request proves itself; it goes to no host but the first."
+            ),
             "auth": {
                 "type": "object",
-                "title": "Authentication",
-                "description": "How the request proves itself; it is not sent on when a redirect leaves the host.",
+                "title": "Authentication by templates",
+                "description": "In place of a credential, for what templates put together. Write no secret in here.",
                 "properties": {
                     "type": {
                         "enum": ["none", "basic", "bearer", "api_key"],
@@ -58,10 +67,10 @@ class HttpRequest(Effect):
                         "default": "none",
                     },
                     "username": _auth_field("User name", "For basic."),
-                    "password": _auth_field("Password", "For basic."),
-                    "token": _auth_field("Token", "For bearer."),
+                    "password": _auth_field("Password", "For basic.", **_SECRET),
+                    "token": _auth_field("Token", "For bearer.", **_SECRET),
                     "name": _auth_field("Key name", "For api_key: the name of the header or parameter."),
-                    "value": _auth_field("Key", "For api_key."),
+                    "value": _auth_field("Key", "For api_key.", **_SECRET),
                     "in": {
                         "enum": ["header", "query"],
                         "title": "Key goes into",
@@ -98,6 +107,7 @@ class HttpRequest(Effect):
                 "description": "How many are followed; with 0 a redirect is the answer.",
                 "default": 5,
             },
+            "pagination": PAGINATION,
             "connect_timeout_seconds": {
                 "type": "number",
                 "exclusiveMinimum": 0,
@@ -119,6 +129,8 @@ class HttpRequest(Effect):
         "ResponseTooLarge",
         "InvalidResponse",
         "InvalidInput",
+        "ExpressionError",
+        *HTTP_CREDENTIAL_ERRORS,
     )
     example = {
         "config": {"method": "POST", "max_redirects": 0},
@@ -126,10 +138,20 @@ class HttpRequest(Effect):
     }
 
     @classmethod
+    def scope_names(cls) -> frozenset[str]:
+        """`page` is a page's parsed body, in the expressions of the pages."""
+        return frozenset({"page"})
+
+    @classmethod
     def check_config(cls, config: Mapping[str, Any]) -> Iterator[Problem]:
-        """Each kind of authentication has the fields it needs."""
+        """Each way of authentication and of paging has the fields it needs."""
+        pages = config.get("pagination", {})
+        if pages.get("type") == "cursor" and not pages.get("cursor"):
+            yield Problem("invalid_config", "pages by cursor need config.pagination.cursor", "config.pagination.cursor")
         auth = config.get("auth", {})
         kind = auth.get("type", "none")
+        if kind != "none" and config.get("credential"):
+            yield Problem("invalid_config", "there is a credential; config.auth is one too many", "config.auth")
         for field in _AUTH_NEEDS.get(kind, ()):
             if not auth.get(field):
                 message = f"authentication {kind} needs config.auth.{field}"

@@ -71,9 +71,10 @@ class HttpWebhook(Trigger):
                 "default": 300,
             },
             "response_mode": {
-                "enum": ["accepted", "last"],
+                "enum": ["accepted", "last", "node"],
                 "title": "Answer",
-                "description": "`accepted`: at once, with the execution's id. `last`: after the run, with its output.",
+                "description": "`accepted`: at once, with the execution's id. `last`: after the run, with its output. "
+                "`node`: what the first `webhook_response` node of the run says.",
                 "default": "accepted",
             },
         },

@@ -16,6 +16,8 @@ from stepfunctions.compiler.checks.required_inputs import required_inputs
 from stepfunctions.compiler.checks.retries import retries
 from stepfunctions.compiler.checks.timeouts import timeouts
 from stepfunctions.compiler.checks.too_many_triggers import too_many_triggers
+from stepfunctions.compiler.checks.typed_secrets import typed_secrets
+from stepfunctions.compiler.checks.unanswered import unanswered
 from stepfunctions.compiler.checks.walls import walls
 from stepfunctions.compiler.diagnostics import Diagnostic
 from stepfunctions.compiler.graph import Graph
@@ -30,7 +32,9 @@ CHECKS: Final[tuple[Callable[[Graph], Iterator[Diagnostic]], ...]] = (
     timeouts,
     retries,
     readable_names,
+    typed_secrets,
     too_many_triggers,
+    unanswered,
     cycles,
     reachability,
 )

@@ -12,6 +12,7 @@ from stepfunctions.compiler.checks.ports import output_ports
 from stepfunctions.compiler.diagnostics import Diagnostic, node_error
 from stepfunctions.compiler.graph import Graph, Path
 
+CALLING = frozenset({"external", "tools", "mcp", "database"})
 EXECUTION_NAMES = frozenset({"id", "workflow_id", "started_at"})
 
 
@@ -78,7 +79,7 @@ def _wrong(graph: Graph, node_id: str, path: str, name: Path) -> str | None:
                 return f"there is no input port {rest[0]!r}"
             return None
         case "secrets":
-            return None if isinstance(node_type, Effect) else "secrets can only be read by nodes that run in a function"
+            return _wrong_secret(graph, node_id, path)
         case "nodes":
             return _wrong_node(graph, node_id, path, rest)
     if root in _local_names(graph, node_id, path):
@@ -86,6 +87,16 @@ def _wrong(graph: Graph, node_id: str, path: str, name: Path) -> str | None:
     return f"{root!r} is not a name here; there is trigger, nodes, variables, inputs, execution" + "".join(
         f", {n}" for n in sorted(_local_names(graph, node_id, path))
     )
+
+
+def _wrong_secret(graph: Graph, node_id: str, path: str) -> str | None:
+    """A secret goes to another system and nowhere else: what a node only computes or keeps is stored and shown."""
+    node_type = graph.types.get(node_id)
+    if not isinstance(node_type, Effect) or node_type.category not in CALLING or node_type.keeps:
+        return "secrets can only be read by nodes that call another system: external, tools, mcp, database"
+    if path.startswith("config.") and not _templated(graph, node_id, path):
+        return "secrets can be read in templates, not in an expression that makes a result"
+    return None
 
 
 def _wrong_node(graph: Graph, node_id: str, path: str, rest: Path) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shared.nodes.base import Container, Trigger
+from shared.nodes.base import Composite, Container, Trigger
 from shared.workflows.model import MAX_DEPTH
 from stepfunctions.compiler.diagnostics import Diagnostic, node_error
 from stepfunctions.compiler.graph import Graph
@@ -27,7 +27,9 @@ def _parents(graph: Graph) -> Iterator[Diagnostic]:
             continue
         if node.parent not in graph.nodes:
             yield node_error("unknown_parent", node.id, f"there is no node {node.parent}", "parent")
-        elif (kind := graph.types.get(node.parent)) is not None and not isinstance(kind, Container):
+        elif (kind := graph.types.get(node.parent)) is not None and (
+            not isinstance(kind, Container) or isinstance(kind, Composite)
+        ):
             yield node_error("not_a_container", node.id, f"{node.parent} is a {kind.type}, not a container", "parent")
         if isinstance(graph.types.get(node.id), Trigger):
             yield node_error("trigger_inside", node.id, "a trigger cannot be inside a container", "parent")

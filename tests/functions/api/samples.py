@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 
+from shared.notifications.service import tell
 from shared.tenancy import Tenant
 from tests import triggered
 from tests.functions.api.workflows_over_http import adder, created
@@ -20,7 +21,11 @@ Maker = Callable[[httpx.Client], str]
 # Parameters that name nothing of a tenant's: the same for all of them.
 SHARED = {"type_name"}
 # (method, path) → a body that fits, for routes where the smallest that the OpenAPI document lets pass does not.
-BODIES: dict[tuple[str, str], Any] = {}
+BODIES: dict[tuple[str, str], Any] = {
+    ("PUT", "/api/v1/tools/{tool_name}"): {"name": "sample", "kind": "builtin", "builtin": "calculate"},
+    ("PUT", "/api/v1/mcp-servers/{server_name}"): {"name": "sample", "url": "https://mcp.example/mcp"},
+    ("PUT", "/api/v1/agents/{agent_name}"): {"name": "sample", "model": {"model": "m"}},
+}
 SAMPLES: dict[str, Maker] = {}
 
 
@@ -94,3 +99,42 @@ def _webhook(client: httpx.Client) -> str:
 @sample("schedule_id")
 def _schedule(client: httpx.Client) -> str:
     return str(triggered.published(client, triggered.schedule())["clock"]["id"])
+
+
+@sample("collection_name")
+def _collection(client: httpx.Client) -> str:
+    return str(made(client.post("/collections", json={"name": "handbook", "dimension": 3}))["name"])
+
+
+@sample("tool_name")
+def _tool(client: httpx.Client) -> str:
+    return str(made(client.post("/tools", json={"name": "sample", "kind": "builtin", "builtin": "calculate"}))["name"])
+
+
+@sample("server_name")
+def _server(client: httpx.Client) -> str:
+    return str(made(client.post("/mcp-servers", json={"name": "sample", "url": "https://mcp.example/mcp"}))["name"])
+
+
+@sample("agent_name")
+def _agent(client: httpx.Client) -> str:
+    return str(made(client.post("/agents", json={"name": "sample", "model": {"model": "m"}}))["name"])
+
+
+@sample("thread_id")
+def _thread(client: httpx.Client) -> str:
+    return str(made(client.post("/threads", json={"id": "sample"}))["id"])
+
+
+@sample("credential_name")
+def _credential(client: httpx.Client) -> str:
+    body = {"name": "sample", "kind": "bearer", "values": {"token": "t"}}
+    return str(made(client.post("/credentials", json=body))["name"])
+
+
+@sample("notification_id")
+def _notification(client: httpx.Client) -> str:
+    tenant = Tenant(made(client.get("/tenants/current"))["id"])
+    keys = [k["id"] for k in client.get("/api-keys").json()["items"]]
+    tell(tenant, keys, "Sample", "A sample.", key="sample", execution_id="ex_sample")
+    return str(client.get("/notifications").json()["items"][0]["id"])

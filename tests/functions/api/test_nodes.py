@@ -15,7 +15,14 @@ def test_the_catalogue_holds_every_type(api_client: httpx.Client) -> None:
 
 def test_a_category(api_client: httpx.Client) -> None:
     found = api_client.get("/workflows/nodes", params={"category": "trigger"}).json()["items"]
-    assert [d["type"] for d in found] == ["http_webhook", "manual_trigger", "schedule"]
+    assert [d["type"] for d in found] == [
+        "chat_trigger",
+        "event_listener",
+        "file_watch",
+        "http_webhook",
+        "manual_trigger",
+        "schedule",
+    ]
     assert api_client.get("/workflows/nodes", params={"category": "nothing"}).json()["items"] == []
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from shared import clock
 from shared.aws.clients import client
-from shared.cache import store
+from shared.cache import rules, store
 from shared.cache.store import CacheStore, Hit
 from shared.errors import Invalid, TooLarge
 from shared.settings import settings
@@ -97,7 +97,7 @@ def test_what_is_not_json_is_refused(cache, value: Any):
 
 def test_the_largest_value_fits_and_a_byte_more_is_refused_and_the_old_one_stays(cache):
     largest = "é" * 131_071  # and two quotation marks
-    assert len(json.dumps(largest, ensure_ascii=False).encode()) == store.MAX_VALUE_BYTES
+    assert len(json.dumps(largest, ensure_ascii=False).encode()) == rules.MAX_VALUE_BYTES
     cache.set("k" * 1_024, largest)
     with pytest.raises(TooLarge, match="262,144 bytes as JSON; this has 262,145"):
         cache.set("k" * 1_024, largest + "x")

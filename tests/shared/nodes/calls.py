@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from shared.aws.foreign import foreign
+from shared.credentials.token_server import TokenRefused
+from shared.errors import NotFound
 from shared.expressions import jsonata, template
 from shared.nodes.base import Call, Effect, NodeError, NodeType, Outputs, Pure, Trigger
 from shared.nodes.registry import get
+from shared.nodes.world import Credential, Response
+from shared.outbound.aws import NOT_CONFIGURED, AwsFailed
 
 
 @dataclass
@@ -27,7 +32,7 @@ class Scope:
 
 @dataclass
 class Outside:
-    """A world that keeps its log. The tenant's cache and files are given by tests that need them."""
+    """A world that keeps its log. What else it holds is given by tests that need it: real stores on moto, mostly."""
 
     openai_base_url: str = ""
     openai_api_key: str = ""
@@ -35,9 +40,44 @@ class Outside:
     lines: list[tuple[str, Any]] = field(default_factory=list)
     cache: Any = None
     files: Any = None
+    credentials: Any = None
+    sandbox: Any = None
+    graphs: Any = None
+    collections: Any = None
+    resources: Any = None
+    workflows: Any = None
+    threads: Any = None
+    mcp_commands: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def aws(self, service: str, credential: Credential | None, *, timeout: float, attempts: int = 3) -> Any:
+        if credential is None:
+            raise AwsFailed(NOT_CONFIGURED, "give the node a credential of the kind aws")
+        return foreign(service, credential.values, self.allowed_hosts, timeout=timeout, attempts=attempts)
+
+    responses: list[Response] = field(default_factory=list)
+
+    notify: Any = None
+
+    def respond(self, response: Response) -> None:
+        self.responses.append(response)
 
     def log(self, level: str, message: Any) -> None:
         self.lines.append((level, message))
+
+
+@dataclass
+class Keyring:
+    """Credentials that are open: `Keyring({"crm": ("bearer", {"token": "x"})})`."""
+
+    held: Mapping[str, tuple[str, Mapping[str, Any]]]
+
+    def open(self, name: str) -> Credential:
+        if name not in self.held:
+            raise NotFound(f"there is no credential {name}")
+        return Credential(name, *self.held[name])
+
+    async def access_token(self, name: str, stale: str | None = None) -> str:
+        raise TokenRefused(f"{name} has no token server here")  # tests of tokens have a real store
 
 
 def call(

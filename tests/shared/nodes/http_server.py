@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -53,7 +54,7 @@ class Server:
 
 
 @contextmanager
-def serving(answer: Callable[[Asked], Reply] | list[Reply]) -> Iterator[Server]:
+def serving(answer: Callable[[Asked], Reply] | list[Reply], tls: ssl.SSLContext | None = None) -> Iterator[Server]:
     """A server that answers by a function, or by a list in which the last reply is repeated."""
     script = list(answer) if isinstance(answer, list) else []
 
@@ -102,6 +103,8 @@ def serving(answer: Callable[[Asked], Reply] | list[Reply]) -> Iterator[Server]:
             return  # a client that hangs up early is part of the tests
 
     listener = Quiet(("127.0.0.1", 0), Handler)
+    if tls:
+        listener.socket = tls.wrap_socket(listener.socket, server_side=True)
     server = Server(listener.server_address[1])
     thread = threading.Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()

@@ -20,7 +20,21 @@ from tests.shared.nodes.calls import deliver, evaluate
 
 ROOT = Path(__file__).parents[3]
 HEAVY = {"httpx", "httpx2", "openai", "jsonschema", "pydantic", "jsonata", "boto3", "botocore", "fastapi"}
-HEAVY |= {"jinja2", "pystache", "re2"}
+HEAVY |= {"jinja2", "pystache", "re2", "anthropic", "apprise", "bashkit", "bm25s", "bs4", "cryptography", "docx"}
+HEAVY |= {
+    "lxml",
+    "mcp",
+    "neo4j",
+    "numpy",
+    "openapi_spec_validator",
+    "psycopg",
+    "pymongo",
+    "pymysql",
+    "pypdf",
+    "qdrant_client",
+}
+HEAVY |= {"redis", "requests", "websockets", "yaml"}
+HEAVY |= {"numpy", "bm25s", "lxml", "bs4", "markdownify", "docx", "pypdf", "qdrant_client", "semantic_text_splitter"}
 PORT_NAME = re.compile(r"[a-z][a-z0-9_]{0,49}")
 every_type = pytest.mark.parametrize("node_type", [get(name) for name in names()], ids=list(names()))
 

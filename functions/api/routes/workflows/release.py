@@ -34,14 +34,13 @@ _NUMBER = r"^([1-9][0-9]{0,5}|draft)$"
 @router.post("/validate")
 def validate_unsaved(body: WorkflowIn, who: Reader) -> ValidationOut:
     """All problems of a document that is not saved."""
-    del who
-    return _validated(body)
+    return _validated(who, body)
 
 
 @router.post("/{workflow_id}/validate")
 def validate(workflow_id: str, who: Reader) -> ValidationOut:
     """All problems of the draft."""
-    return _validated(service.document_of(service.read(who, workflow_id)[1]))
+    return _validated(who, service.document_of(service.read(who, workflow_id)[1]))
 
 
 @router.post("/{workflow_id}/publish", response_model=PublishedOut)
@@ -109,8 +108,11 @@ def asl(
     return shown
 
 
-def _validated(document: Document) -> ValidationOut:
+def _validated(who: Principal, document: Document) -> ValidationOut:
+    from stepfunctions.named_credentials import credential_problems
+
     plan, problems = _compiled(document, 0)
+    problems += [ProblemOut.model_validate(d) for d in credential_problems(who.tenant, document)]
     return ValidationOut(valid=plan is not None, problems=problems)
 
 

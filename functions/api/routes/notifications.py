@@ -1,0 +1,30 @@
+"""What workflows have told the caller in the application. Each user, and each API key, sees their own."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from functions.api.deps import Paged, require
+from functions.api.schemas.notifications import NotificationOut
+from functions.api.schemas.pages import PageOf
+from shared.notifications import service
+from shared.tenancy import Principal
+
+router = APIRouter(prefix="/notifications", tags=["notifications"])
+Reader = Annotated[Principal, require("viewer", "notifications:read")]
+Owner = Annotated[Principal, require("viewer", "notifications:write")]
+Unread = Annotated[bool, Query(description="only what was not read yet")]
+
+
+@router.get("")
+def list_mine(who: Reader, page: Paged, unread: Unread = False) -> PageOf[NotificationOut]:
+    """What the caller was told, newest first."""
+    return PageOf[NotificationOut].model_validate(service.listing(who, page.cursor, page.limit, unread=unread))
+
+
+@router.post("/{notification_id}/read")
+def mark_read(notification_id: str, who: Owner) -> NotificationOut:
+    """The caller has read it. Saying so again changes nothing."""
+    return NotificationOut.model_validate(service.read(who, notification_id))

@@ -1,0 +1,156 @@
+"""Neo4j, and what speaks its protocol (Neptune, Memgraph), at an address that was checked. Loads the driver late.
+
+The driver looks names up by itself and follows a cluster's routing table; neither may happen unchecked. So every
+connection is a direct one to an address that was checked here, and TLS still verifies the name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import ssl
+from collections.abc import Mapping
+from datetime import date, datetime, time
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from shared.outbound.hosts import AddressRefused, NameNotFound, checked_addresses
+
+_PORT: Final = 7687
+_MAX_ROWS: Final = 10_000
+_CONNECT_SECONDS: Final = 10.0
+
+
+class Refused(Exception):
+    """There is no answer. `error` is a node's error name; the message holds no secret."""
+
+    def __init__(self, error: str, message: str) -> None:
+        super().__init__(f"{error}: {message}")
+        self.error = error
+        self.message = message
+
+
+class _Named(ssl.SSLContext):
+    """Verifies a certificate against this name, whatever address it was reached at."""
+
+    name: str
+
+    def wrap_bio(self, *arguments: Any, **more: Any) -> ssl.SSLObject:
+        """As ever, with the name."""
+        return super().wrap_bio(*arguments, **{**more, "server_hostname": self.name})
+
+
+async def ask(
+    values: Mapping[str, Any],
+    query: str,
+    params: Mapping[str, Any],
+    *,
+    write: bool,
+    seconds: float,
+    allowed: frozenset[str],
+) -> list[dict[str, Any]]:
+    """The rows of a query, run once, in a transaction of its own. `values` are a credential's. Raises Refused."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await _ask(values, query, params, write=write, seconds=seconds, allowed=allowed)
+    except TimeoutError:
+        raise Refused("Timeout", f"there was no answer within {seconds:g} seconds") from None
+
+
+async def _ask(
+    values: Mapping[str, Any],
+    query: str,
+    params: Mapping[str, Any],
+    *,
+    write: bool,
+    seconds: float,
+    allowed: frozenset[str],
+) -> list[dict[str, Any]]:
+    import neo4j
+    from neo4j import exceptions
+
+    address, options = await _where(values, allowed)
+    user = values.get("username")
+    given = {
+        "auth": (user, values.get("password", "")) if user else None,
+        "connection_timeout": min(_CONNECT_SECONDS, seconds),
+        "connection_acquisition_timeout": min(_CONNECT_SECONDS, seconds),
+        "max_transaction_retry_time": 0,
+        "telemetry_disabled": True,
+        **options,
+    }
+    access = neo4j.WRITE_ACCESS if write else neo4j.READ_ACCESS
+    try:
+        async with (
+            neo4j.AsyncGraphDatabase.driver(address, **given) as driver,
+            driver.session(database=values.get("database"), default_access_mode=access) as session,
+        ):
+            result = await session.run(neo4j.Query(query, timeout=seconds), dict(params))
+            rows = [{k: _plain(v) for k, v in dict(record).items()} for record in await result.fetch(_MAX_ROWS + 1)]
+            await result.consume()
+    except exceptions.AuthError:
+        raise Refused("WrongCredential", "the server does not take the user name and password") from None
+    except exceptions.ClientError as error:
+        code = str(error.code or "")
+        if "TransactionTimedOut" in code:
+            raise Refused("Timeout", f"the query took more than {seconds:g} seconds") from None
+        if "AccessMode" in code or "Forbidden" in code:
+            raise Refused("ReadOnly", "the server refuses to write here") from None
+        raise Refused("QueryFailed", f"{code}: {str(error.message or '')[:1000]}") from None
+    except exceptions.TransientError as error:
+        raise Refused("Unavailable", f"the server asks to try again ({error.code})") from None
+    except TimeoutError:
+        raise
+    except (exceptions.Neo4jError, exceptions.DriverError, OSError, ValueError, TypeError) as error:
+        raise Refused("ConnectionFailed", f"the connection failed ({type(error).__name__})") from None
+    if len(rows) > _MAX_ROWS:
+        raise Refused("ResultTooLarge", f"there are more than {_MAX_ROWS:,} rows; LIMIT them")
+    return rows
+
+
+async def _where(values: Mapping[str, Any], allowed: frozenset[str]) -> tuple[str, dict[str, Any]]:
+    """The checked address as the driver takes it, and how it is encrypted."""
+    try:
+        parts = urlsplit(str(values["uri"]))
+        host, port = parts.hostname or "", parts.port or _PORT
+    except ValueError:
+        raise Refused("ConnectionFailed", "the address of the credential is none") from None
+    try:
+        found = await checked_addresses(host, port, allowed, None)
+    except AddressRefused as error:
+        raise Refused("BlockedAddress", str(error)) from None
+    except NameNotFound as error:
+        raise Refused("DnsError", str(error)) from None
+    address = f"[{found[0]}]" if ":" in found[0] else found[0]
+    safety = parts.scheme.partition("+")[2]
+    if not safety:
+        return f"bolt://{address}:{port}", {"encrypted": False}
+    context = _Named(ssl.PROTOCOL_TLS_CLIENT)
+    context.name = host
+    if safety == "ssc":  # a certificate of the server's own making
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    else:
+        context.load_default_certs()
+    return f"bolt://{address}:{port}", {"ssl_context": context}
+
+
+def _plain(value: Any) -> Any:
+    """A value of the driver's as JSON, graphs in the shapes of `shared.graphs.values`."""
+    from neo4j.graph import Node, Path, Relationship
+
+    if isinstance(value, Node):
+        return {"id": value.element_id, "labels": sorted(value.labels), "properties": _plain(dict(value))}
+    if isinstance(value, Relationship):
+        ends = {n: end.element_id if end else None for n, end in (("start", value.start_node), ("end", value.end_node))}
+        return {"id": value.element_id, "type": value.type, **ends, "properties": _plain(dict(value))}
+    if isinstance(value, Path):
+        return {"nodes": [_plain(n) for n in value.nodes], "edges": [_plain(r) for r in value.relationships]}
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    return value.isoformat() if isinstance(value, date | datetime | time) else str(value)

@@ -1,0 +1,79 @@
+"""Events for workflows that listen: what a tenant sends over the API, and what its runs and tasks tell.
+
+Both go over the stack's bus as `{tenant, chain, event}`. `event` is a stored value, so that a large one goes by
+reference: `{id, source, detail-type, time, detail}`, as EventBridge shapes events. For `chain` see
+`stepfunctions.arrivals`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from shared.aws import bus
+from shared.clock import iso, now_ms
+from shared.errors import Invalid, NotFound, Problem
+from shared.events.model import Event
+from shared.ids import new_id
+from shared.runs.store import RunStore
+from shared.store.table import TenantTable
+from shared.subscriptions.store import SubscriptionStore
+from shared.tenancy import Tenant
+from stepfunctions.engine.payloads import NotJson, Value
+from stepfunctions.start import payload_objects
+
+OUR_SOURCE: Final = "statewright"
+_KIND: Final = "event"
+
+
+def send(tenant: Tenant, kind: str, source: str, data: Mapping[str, Any], event_id: str | None) -> dict[str, Any]:
+    """Put an event of a tenant's own on the bus; gives the event. Raises Invalid, Unavailable."""
+    event = {
+        "id": event_id or new_id("ev"),
+        "source": source,
+        "detail-type": kind,
+        "time": iso(now_ms()),
+        "detail": dict(data),
+    }
+    try:
+        _put(tenant, 0, [event])
+    except NotJson as error:
+        raise Invalid("the event's data is not valid Unicode text", errors=[_not_text(error)]) from None
+    return event
+
+
+def _not_text(error: NotJson) -> Problem:
+    return Problem("bad_data", str(error), "data")
+
+
+def announce(tenant: Tenant, execution_id: str, events: Sequence[Event]) -> None:
+    """Put what became of a run and of its tasks on the bus, if the tenant has a workflow that listens for events.
+
+    Doing it again changes nothing: an event has its id from its place in the table's stream. Raises Unavailable.
+    """
+    told = [e for e in events if e.type.startswith(("execution_", "task_"))]
+    table = TenantTable(tenant)
+    if not told or not SubscriptionStore(table).any("event_listener"):
+        return
+    try:
+        run = RunStore(table).get(execution_id)
+    except NotFound:
+        return
+    _put(tenant, run.chain + 1, [_shaped(e) for e in told])
+
+
+def _shaped(event: Event) -> dict[str, Any]:
+    facts = event.as_dict()
+    sequence, kind, at = facts.pop("sequence"), facts.pop("type"), facts.pop("at")
+    return {
+        "id": f"{event.execution_id}-{sequence}",
+        "source": OUR_SOURCE,
+        "detail-type": kind,
+        "time": at,
+        "detail": facts,
+    }
+
+
+def _put(tenant: Tenant, chain: int, events: Sequence[Mapping[str, Any]]) -> None:
+    objects = payload_objects(tenant)
+    bus.put(_KIND, [{"tenant": tenant.id, "chain": chain, "event": dict(Value(e).store(objects))} for e in events])

@@ -1,0 +1,101 @@
+"""Looking at an MCP server over HTTP: what it has is remembered, and so is that it does not answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from shared.settings import settings
+from tests import http_api
+from tests.functions.api.test_webhooks import key_with
+from tests.servers.mcp import own
+from tests.servers.mcp.own import Own
+
+SECRET = "hush-hush-token"
+
+
+@pytest.fixture
+def server(aws: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Own]:
+    with own.serving() as running:
+        monkeypatch.setenv("SW_ALLOWED_HOSTS", running.host)
+        monkeypatch.setenv("SW_MCP_STDIO", "time=mcp-server-time --local-timezone UTC")
+        settings.cache_clear()
+        yield running
+
+
+def make(client, **document: Any) -> None:
+    answer = client.post("/mcp-servers", json={"name": "own", **document})
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["found"] is None
+
+
+def refreshed(client, name: str = "own") -> Any:
+    answer = client.post(f"/mcp-servers/{name}/refresh")
+    assert answer.status_code == 200, answer.text
+    assert client.get(f"/mcp-servers/{name}").json() == answer.json()
+    return answer.json()["found"]
+
+
+def test_what_it_has_is_remembered_until_it_changes(api_client, server):
+    make(api_client, url=f"http://{server.host}/mcp", allowed_tools=["add"])
+    found = refreshed(api_client)
+    assert (found["ok"], found["error"], found["server"]["name"]) == (True, None, "own")
+    assert [t["name"] for t in found["tools"]] == ["add"]
+    assert "notes://today" in {r["uri"] for r in found["resources"]}
+    assert [p["name"] for p in found["prompts"]] == ["summarise"]
+    document = api_client.get("/mcp-servers/own").json()
+    changed = api_client.put("/mcp-servers/own", json={**document, "allowed_tools": ["words"]})
+    assert changed.json()["found"] is None
+    assert [t["name"] for t in refreshed(api_client)["tools"]] == ["words"]
+
+
+def test_a_new_server_of_an_old_name_is_not_known(api_client, server):
+    make(api_client, url=f"http://{server.host}/mcp")
+    refreshed(api_client)
+    api_client.delete("/mcp-servers/own")
+    make(api_client, url=f"http://{server.host}/mcp")
+
+
+def test_one_that_does_not_answer(api_client, server):
+    server.demands = ("authorization", "Bearer other")
+    make(api_client, url=f"http://{server.host}/mcp")
+    found = refreshed(api_client)
+    assert (found["ok"], found["error"], found["tools"]) == (False, "AuthenticationFailed", [])
+
+
+@pytest.mark.parametrize(
+    ("document", "error"),
+    [
+        ({"url": "http://169.254.169.254/mcp"}, "BlockedAddress"),
+        ({"url": "http://no-such-host.invalid/mcp"}, "DnsError"),
+        ({"url": "https://mcp.example/mcp", "credential": "nobody"}, "CredentialNotFound"),
+        ({"transport": "stdio", "command": "rm"}, "NotAllowed"),
+    ],
+)
+def test_why_it_does_not(api_client, server, document, error):
+    make(api_client, **document)
+    assert (refreshed(api_client)["ok"], refreshed(api_client)["error"]) == (False, error)
+
+
+def test_a_command_of_the_operators(api_client, server):
+    make(api_client, transport="stdio", command="time")
+    assert [t["name"] for t in refreshed(api_client)["tools"]] == ["get_current_time", "convert_time"]
+
+
+def test_the_tenants_own_credential_is_used_and_shown_nowhere(api_client, server):
+    body = {"name": "crm", "kind": "bearer", "values": {"token": SECRET}}
+    assert api_client.post("/credentials", json=body).status_code == 201
+    server.demands = ("authorization", f"Bearer {SECRET}")
+    make(api_client, url=f"http://{server.host}/mcp", credential="crm")
+    assert refreshed(api_client)["ok"]
+    assert SECRET not in api_client.get("/mcp-servers/own").text
+
+
+def test_who_may(api_client, other_client, server):
+    make(api_client, url=f"http://{server.host}/mcp")
+    with http_api.connect(key_with(api_client, "viewer")) as viewer:
+        assert viewer.post("/mcp-servers/own/refresh").status_code == 403
+    assert other_client.post("/mcp-servers/own/refresh").status_code == 404
+    assert server.asked == []

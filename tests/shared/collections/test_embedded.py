@@ -1,0 +1,259 @@
+"""The embedded back end: nothing is lost among writers, nothing is left behind, nothing outgrows its quota."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+
+from shared.aws.clients import client
+from shared.collections import embedded
+from shared.collections.embedded import Embedded, Loaded
+from shared.collections.filters import read
+from shared.collections.model import CollectionRecord, Passage
+from shared.collections.segments import decoded, encoded, part_of
+from shared.collections.store import CollectionStore
+from shared.collections.view import View
+from shared.errors import NotFound, TooLarge, Unavailable
+from shared.settings import settings
+from tests.shared.collections.conftest import ids, record
+
+
+def passages(names: str, **metadata: Any) -> list[Passage]:
+    return [Passage(n, f"text {n}", [1.0, ord(n) / 1000, 0.0], metadata) for n in names]
+
+
+def objects() -> list[str]:
+    listed = client("s3").list_objects_v2(Bucket=settings().data_bucket, Prefix="collections/")
+    return sorted(o["Key"].rpartition("/")[2] for o in listed.get("Contents", []))
+
+
+def named(store: CollectionStore) -> list[str]:
+    return sorted(s.id for s in store.get("handbook").segments)
+
+
+@pytest.fixture
+def made(store: CollectionStore) -> CollectionRecord:
+    store.add(record())
+    return store.get("handbook")
+
+
+def test_two_processes_see_each_others_writes(store, made):
+    one, other = Embedded(store, "handbook", Loaded()), Embedded(store, "handbook", Loaded())
+    one.upsert(passages("ab"))
+    other.upsert(passages("cd"))
+    assert one.delete(["a"], None) == 1
+    assert ids(other.nearest([1, 0, 0], 9, None)) == list("bcd")
+    assert one.count(None) == 3
+
+
+def test_of_many_writers_at_once_none_loses_anything(store, made):
+    """Each has a cache of its own, as processes have; half write new passages, the others remove what they wrote."""
+    failed: list[BaseException] = []
+
+    def write(number: int) -> None:
+        own = Embedded(store, "handbook", Loaded())
+        try:
+            for turn in range(4):
+                name = f"{number}-{turn}"
+                own.upsert(
+                    [Passage(name, name, [1.0, 0.0, 0.0], {"writer": number}), Passage("shared", name, [0, 1, 0])]
+                )
+                if turn % 2:
+                    assert own.delete([f"{number}-{turn - 1}"], None) == 1
+        except BaseException as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=write, args=(n,)) for n in range(6)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not failed
+    fresh = Embedded(store, "handbook", Loaded())
+    found = set(ids(fresh.nearest([1, 0, 0], 100, None)))
+    assert found == {f"{n}-{turn}" for n in range(6) for turn in (1, 3)} | {"shared"}
+    kept = store.get("handbook")
+    assert (kept.count, kept.revision) == (13, 6 * 6)
+    assert objects() == named(store)
+
+
+def test_segments_stay_few_and_what_they_replace_goes(store, made):
+    held = Embedded(store, "handbook", Loaded())
+    for i in range(40):
+        held.upsert([Passage(f"p{i}-{j}", "", [1.0, i, j]) for j in range(10)])
+    assert len(store.get("handbook").segments) <= 3
+    assert objects() == named(store)
+    held.delete([], read({"none": {"$exists": False}}))
+    assert (objects(), named(store), held.count(None)) == ([], [], 0)
+    assert store.get("handbook").size == 0
+
+
+def test_what_was_replaced_in_old_segments_is_dropped_when_it_is_most(store, made):
+    held = Embedded(store, "handbook", Loaded())
+    held.upsert([Passage(f"p{i}", "x" * 100, [1.0, i, 0.0]) for i in range(2_000)])
+    size = store.get("handbook").size
+    held.delete([f"p{i}" for i in range(900)], None)
+    assert len(store.get("handbook").segments) == 2
+    held.delete([f"p{i}" for i in range(900, 1_100)], None)
+    [segment] = store.get("handbook").segments
+    assert segment.rows == held.count(None) == 900
+    assert store.get("handbook").size == pytest.approx(size * 0.45, rel=0.01)
+    fresh = Embedded(store, "handbook", Loaded())
+    assert fresh.nearest([1, 1_100, 0], 1, None)[0].id in {f"p{i}" for i in range(1_100, 2_000)}
+
+
+def test_a_process_loads_only_what_it_lacks(store, made, monkeypatch):
+    first = Embedded(store, "handbook", Loaded())
+    first.upsert([Passage(f"p{i}", "", [1.0, i, 0.0]) for i in range(1_000)])
+    reader, read_ = Embedded(store, "handbook", Loaded()), []
+    get = CollectionStore.read_segment
+    monkeypatch.setattr(CollectionStore, "read_segment", lambda *a: read_.append(a[2]) or get(*a))
+    reader.count(None)
+    first.upsert(passages("ab"))
+    reader.count(None)
+    reader.count(None)
+    assert len(read_) == 2
+    assert sorted(read_) == named(store)
+
+
+def test_a_writer_that_dies_before_it_commits_leaves_nothing_that_counts(store, made, monkeypatch):
+    held = Embedded(store, "handbook", Loaded())
+    held.upsert(passages("a"))
+    with monkeypatch.context() as patching:
+        patching.setattr(CollectionStore, "commit", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            held.upsert(passages("b"))
+    assert len(objects()) == 2
+    assert ids(held.nearest([1, 0, 0], 9, None)) == ["a"]
+    held.upsert(passages("b"))
+    assert ids(Embedded(store, "handbook", Loaded()).nearest([1, 0, 0], 9, None)) == ["a", "b"]
+
+
+def test_a_commit_that_was_sent_twice_counts_once(store, made, monkeypatch):
+    """The SDK repeats a request whose answer was lost; the repeat finds another revision."""
+    commit = CollectionStore.commit
+    monkeypatch.setattr(CollectionStore, "commit", lambda *a: (commit(*a), commit(*a))[1])
+    held = Embedded(store, "handbook", Loaded())
+    assert held.upsert(passages("ab")) == 2
+    assert Embedded(store, "handbook", Loaded()).count(None) == 2
+    assert objects() == named(store)
+
+
+def test_a_reader_whose_segments_were_merged_meanwhile_looks_again(store, made, monkeypatch):
+    held = Embedded(store, "handbook", Loaded())
+    held.upsert(passages("a"))
+    old = store.get("handbook")
+    held.upsert(passages("b"))
+    answers = iter([old])
+    get = CollectionStore.get
+    monkeypatch.setattr(CollectionStore, "get", lambda *a: next(answers, None) or get(*a))
+    assert ids(Embedded(store, "handbook", Loaded()).nearest([1, 0, 0], 9, None)) == ["a", "b"]
+
+
+def test_a_collection_that_never_holds_still_is_unavailable(store, made, monkeypatch):
+    Embedded(store, "handbook", Loaded()).upsert(passages("a"))
+    monkeypatch.setattr(CollectionStore, "read_segment", lambda *_: None)
+    with pytest.raises(Unavailable, match="changes too fast"):
+        Embedded(store, "handbook", Loaded()).count(None)
+
+
+def test_a_writer_that_never_gets_its_turn_gives_up(store, made, monkeypatch):
+    monkeypatch.setattr(CollectionStore, "commit", lambda *_: None)
+    monkeypatch.setattr(embedded, "_WRITE_SECONDS", 0.05)
+    with pytest.raises(Unavailable, match="too many write"):
+        Embedded(store, "handbook", Loaded()).upsert(passages("a"))
+    assert objects() == []
+
+
+def test_removed_while_somebody_writes(store, made, monkeypatch):
+    held = Embedded(store, "handbook", Loaded())
+    held.upsert(passages("a"))
+    write = CollectionStore.write_segment
+
+    def gone_meanwhile(*given: Any) -> None:
+        removing = store.begin_removal("handbook", None)
+        store.delete_segments(removing.id)
+        store.remove(removing)
+        store.add(record())  # another one of the same name
+        write(*given)
+
+    monkeypatch.setattr(CollectionStore, "write_segment", gone_meanwhile)
+    with pytest.raises(NotFound):
+        held.upsert(passages("b"))
+    monkeypatch.undo()
+    assert objects() == []
+    assert Embedded(store, "handbook").count(None) == 0
+
+
+def test_quotas(store, made, monkeypatch):
+    held = Embedded(store, "handbook", Loaded())
+    monkeypatch.setattr(embedded, "MAX_VECTORS", 3)
+    held.upsert(passages("abc"))
+    held.upsert(passages("abc", again=True))
+    with pytest.raises(TooLarge, match="at most 3 passages; this would have 4"):
+        held.upsert(passages("d"))
+    monkeypatch.setattr(embedded, "MAX_BYTES", store.get("handbook").size + 10)
+    with pytest.raises(TooLarge, match="bytes"):
+        held.upsert([Passage("a", "x" * 100, [1, 0, 0])])
+    assert held.delete(["a"], None) == 1
+    held.upsert(passages("d"))
+    assert objects() == named(store)
+
+
+def test_the_cache_is_bounded(store, monkeypatch):
+    loaded = Loaded()
+    monkeypatch.setattr(embedded, "_KEPT_BYTES", 200_000)
+    for name in ("one", "two", "three"):
+        store.add(record(name))
+        Embedded(store, name, loaded).upsert([Passage(f"p{i}", "x" * 500, [1, 0, 0]) for i in range(100)])
+    assert len(loaded._views) == 1
+    assert Embedded(store, "one", loaded).count(None) == 100
+
+
+def test_threads_of_one_process_share_a_view(store, made):
+    loaded = Loaded()
+    Embedded(store, "handbook", Loaded()).upsert(passages("abc"))
+    with ThreadPoolExecutor(8) as pool:
+        views = list(pool.map(lambda _: Embedded(store, "handbook", loaded)._current()[1], range(8)))
+    assert len({id(v) for v in views}) == 1
+
+
+def test_words(store, made):
+    held = Embedded(store, "handbook", Loaded())
+    held.upsert(
+        [Passage("1", "The quick brown fox", [1, 0, 0], {"n": 1}), Passage("2", "A slow fox", [1, 0, 0], {"n": 2})]
+    )
+    held.upsert([Passage("3", "Nothing of the kind: SKU-4711", [1, 0, 0], {"n": 3}), Passage("1", "A cat", [1, 0, 0])])
+    assert ids(held.with_words("fox", 5, None)) == ["2"]
+    assert ids(held.with_words("which has 4711?", 5, None)) == ["3"]
+    assert held.with_words("fox", 5, read({"n": 3})) == []
+    assert held.with_words("", 5, None) == held.with_words("zebra", 5, None) == []
+
+
+def test_a_segments_bytes_hold_all_of_it():
+    text = "ä€😀 \ud800 \x00"
+    part = part_of("s1", [Passage("id", text, [0.1, -2.0, 3e15], {"a": [1, None, {"b": "ü"}]})], frozenset({"gone"}), 3)
+    again = decoded("s1", encoded(part))
+    assert (again.ids, again.texts, again.metadata, again.removed) == (
+        part.ids,
+        part.texts,
+        part.metadata,
+        part.removed,
+    )
+    assert np.array_equal(again.vectors, part.vectors)
+    with pytest.raises(ValueError, match="of no kind that is known"):
+        decoded("s1", b"XXXX" + encoded(part)[4:])
+
+
+def test_equal_scores_come_in_the_order_of_ids():
+    part = part_of("s1", [Passage(n, "", [1, 0]) for n in "dbca"], frozenset(), 2)
+    assert ids(View(1, "dot", [part]).nearest([1, 0], 3)) == ["a", "b", "c"]
+
+
+def test_a_dot_product_is_the_score():
+    part = part_of("s1", [Passage("long", "", [3, 4]), Passage("short", "", [1, 0])], frozenset(), 2)
+    assert [(m.id, m.score) for m in View(1, "dot", [part]).nearest([2, 1], 2)] == [("long", 10), ("short", 2)]
