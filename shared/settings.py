@@ -39,7 +39,7 @@ class Settings:
     logins_per_hour: str = ""  # likewise
     api_url: str = ""  # where the HTTP API is reached from outside; webhook addresses start with it
     websocket_url: str = ""  # where the WebSocket API's management calls go (https://…)
-    allowed_hosts: str = ""  # comma separated host:port that http_request may reach although they are private
+    allowed_hosts: str = ""  # comma separated host:port that nodes may reach although they are private
     mcp_stdio: str = ""  # MCP servers that are commands, see shared.mcp.commands; empty: none
     sandbox_arn: str = ""  # the function that runs tenants' code
     library_path: str = ""  # LD_LIBRARY_PATH: where Python's own libraries are, which a box needs too

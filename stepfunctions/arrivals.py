@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+from unicodedata import normalize
 
 from shared.clock import now_ms
 from shared.errors import Invalid, NotFound
@@ -53,7 +54,8 @@ def event_arrived(detail: Mapping[str, Any]) -> list[str]:
     tenant = from_envelope(dict(detail))
     event = Value(encoded=detail["event"], objects=payload_objects(tenant)).get()
     by = {"kind": "event", "id": event["id"], "user": None}
-    arrival = Arrival(f"{event['source']} {event['id']}", {"event": event}, by, int(detail["chain"]))
+    # Both as they are: joined, "a b" and "c" would be "a" and "b c".
+    arrival = Arrival(digest(event["source"], event["id"]), {"event": event}, by, int(detail["chain"]))
     fitting = [
         s
         for s in SubscriptionStore(TenantTable(tenant)).of("event_listener")
@@ -94,10 +96,11 @@ def _is_path(name: str) -> bool:
 
 def watches(config: Mapping[str, Any], path: str, event: str) -> bool:
     """Whether a `file_watch` node with this config (defaults may be missing) is for this event of this file."""
-    prefix = config.get("prefix", "")
+    # As paths are: a Mac's keyboard, say, may have written another form of the same letters.
+    prefix, glob = (normalize("NFC", text) for text in (config.get("prefix", ""), config.get("glob", "**")))
     if event not in config.get("events", ("created", "changed")) or not path.startswith(prefix):
         return False
-    return globs.fits(config.get("glob", "**"), path.removeprefix(prefix))
+    return globs.fits(glob, path.removeprefix(prefix))
 
 
 def _writers_chain(table: TenantTable, path: str) -> int:

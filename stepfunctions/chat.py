@@ -157,11 +157,8 @@ def _is_over(tenant: Tenant, turn: Turn) -> bool:
 def _said(who: Principal, thread: str, run_id: str, message: str, config: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Append the message; gives what was said before it."""
     threads = ThreadStore(TenantTable(who.tenant), who.id)
-    threads.append(thread, [{"role": "user", "content": message}], key=message_key(run_id))
-    history = threads.history(thread, int(config.get("history_limit", _HISTORY)) + 1)
-    mine = {"role": "user", "content": message}
-    last = max((n for n, said in enumerate(history) if said == mine), default=len(history))
-    return history[:last]
+    number = threads.append(thread, [{"role": "user", "content": message}], key=message_key(run_id))
+    return threads.history(thread, int(config.get("history_limit", _HISTORY)), before=number)
 
 
 def _awaited(runs: RunStore, execution_id: str, until: float) -> Run:

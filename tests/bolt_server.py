@@ -29,6 +29,7 @@ class Script:
     fields: list[str] = field(default_factory=lambda: ["one"])
     rows: list[list[Any]] = field(default_factory=lambda: [[1]])
     failure: str | None = None  # the code of a failure of RUN
+    says: str = "what the server says"  # its words
     refuses: bool = False  # nobody may sign in
     hangs: bool = False
     cuts: bool = False  # the connection ends when a query comes
@@ -68,7 +69,7 @@ class _Handler(socketserver.BaseRequestHandler):
         if tag == _HELLO and script.refuses:
             yield _failure("Neo.ClientError.Security.Unauthorized", "secret words")
         elif tag == _RUN and script.failure:
-            yield _failure(script.failure, "what the server says")
+            yield _failure(script.failure, script.says)
         elif tag == _PULL and script.failure:
             yield Structure(bytes([_IGNORED]))
         elif tag == _HELLO:

@@ -110,7 +110,8 @@ def _received(metadata: Mapping[str, Any]) -> dict[str, Any]:
 
 def _is_plain(value: Any) -> bool:
     if isinstance(value, list):
-        return bool(value) and len({type(v) for v in value}) == 1 and isinstance(value[0], str | int | float | bool)
+        kinds = {float if type(v) is int else type(v) for v in value}
+        return len(kinds) == 1 and kinds <= {str, float, bool}
     return isinstance(value, str | int | float | bool)
 
 

@@ -16,6 +16,7 @@ from shared.collections.model import Metric, Passage
 
 Floats: TypeAlias = NDArray[np.float32]
 _MAGIC: Final = b"SWV1"
+_ROWS: Final = 1_000  # whose differences are held at a time
 _OBJECTS: Final = 600  # bytes of Python's objects for a row
 _HEAD: Final = struct.Struct("<4sII")  # the mark, the dimension, the bytes of the rows
 
@@ -98,13 +99,20 @@ def decoded(segment_id: str, body: bytes) -> Part:
 
 def scores(vectors: Floats, lengths: Floats, query: Floats, metric: Metric) -> Floats:
     """How near each row is to the query; `lengths` are those of the rows. Higher is nearer."""
+    if metric == "euclidean":
+        return _nearness(vectors, query)
     products: Floats = vectors @ query
     if metric == "dot":
         return products
-    if metric == "cosine":
-        both = lengths * np.float32(np.linalg.norm(query))
-        cosines: Floats = np.divide(products, both, out=np.zeros_like(products), where=both > 0)
-        return cosines
-    squares = lengths**2 + np.float32(query @ query) - 2 * products
-    nearness: Floats = 1 / (1 + np.sqrt(np.maximum(squares, 0, dtype=np.float32)))
-    return nearness
+    both = lengths * np.float32(np.linalg.norm(query))
+    cosines: Floats = np.divide(products, both, out=np.zeros_like(products), where=both > 0)
+    return cosines
+
+
+def _nearness(vectors: Floats, query: Floats) -> Floats:
+    # Of the differences themselves: |a|² + |b|² - 2ab loses what is small beside the lengths.
+    near = np.empty(len(vectors), dtype=np.float32)
+    for begin in range(0, len(vectors), _ROWS):
+        apart = vectors[begin : begin + _ROWS] - query
+        near[begin : begin + _ROWS] = 1 / (1 + np.sqrt(np.einsum("ij,ij->i", apart, apart)))
+    return near

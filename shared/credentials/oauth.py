@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from shared.clock import now_ms
@@ -83,10 +84,15 @@ async def _renewed(
             await _keep(store, record, values, granted)
             return granted.access_token
     except BaseException:
-        await asyncio.to_thread(store.release, record, lease)
+        await _released(store, record, lease)
         raise
-    await asyncio.to_thread(store.release, record, lease)
+    await _released(store, record, lease)
     return token
+
+
+async def _released(store: CredentialStore, record: CredentialRecord, lease: Lease) -> None:
+    with suppress(Unavailable):  # it lapses by itself; the token, or why there is none, is what counts
+        await asyncio.to_thread(store.release, record, lease)
 
 
 async def _keep(store: CredentialStore, record: CredentialRecord, values: Mapping[str, Any], granted: Granted) -> None:

@@ -48,6 +48,6 @@ def of_token(token: str) -> Signature:
 
 
 def _header(value: str) -> str:
-    if not value.isascii() or not value.isprintable():
-        raise Unsendable("the credential's value has characters that no header can hold")
+    if not value.isascii() or not value.isprintable() or value != value.strip():
+        raise Unsendable("the credential's value has characters, or a space at an end, that no header can hold")
     return value

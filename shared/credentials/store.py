@@ -130,10 +130,11 @@ class CredentialStore:
             raise _missed(failed, record.name) from None
 
     def release(self, record: CredentialRecord, lease: Lease) -> None:
-        """Give the right to fetch a token back, if it is held still."""
+        """Give the right to fetch a token back, if it is held still. Raises Unavailable."""
         try:
             change = Change(remove=("lease_holder", "lease_until"))
-            self._table.update(self._key(record.name), change, Attr("lease_holder").eq(lease.holder))
+            with reaching("the database"):
+                self._table.update(self._key(record.name), change, Attr("lease_holder").eq(lease.holder))
         except ConditionFailed:
             return
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Final, Literal
 
 from shared.aws.reach import reaching
@@ -18,6 +19,7 @@ LINK_SECONDS: Final = 900
 FileEvent = Literal["created", "changed", "deleted"]
 _FORGET_DELETED_S: Final = 30 * 86_400
 _TRIES: Final = 10
+_BEFORE: Final = 8
 
 
 class FileStore:
@@ -96,7 +98,8 @@ class KnownFiles:
     """One tenant's files, as far as S3 has told of them: whether a file that was put is new.
 
     S3 tells of a new object and of one that was written over in the same words. So each path has a record of its latest
-    notice, by S3's sequencer, which orders the notices of one key.
+    notice, by S3's sequencer, which orders the notices of one key; and what the few before it meant, for one whose run
+    could not be started comes again after the next.
     """
 
     def __init__(self, table: TenantTable) -> None:
@@ -111,14 +114,17 @@ class KnownFiles:
         key = self._table.keys.known_file(digest(path))
         for last in reversed(range(_TRIES)):
             held = self._table.get(key, consistent=True)
-            if held is not None and held["sequencer"] == sequencer:
-                again: FileEvent = held["event"]
-                return again
+            before: dict[str, FileEvent] = {} if held is None else json.loads(held.get("before", "{}"))
+            if held is not None:
+                before[held["sequencer"]] = held["event"]
+            if sequencer in before:
+                return before[sequencer]
             if held is not None and _is_later(held["sequencer"], sequencer):
                 return "changed" if is_there else "deleted"
             was_there = held is not None and held["event"] != "deleted"
             event: FileEvent = ("changed" if was_there else "created") if is_there else "deleted"
-            item: Item = {"sequencer": sequencer, "event": event}
+            kept = dict(list(before.items())[-_BEFORE:])
+            item: Item = {"sequencer": sequencer, "event": event, "before": json.dumps(kept)}
             if not is_there:
                 item["ttl"] = now_ms() // 1000 + _FORGET_DELETED_S
             same = Attr("PK").not_exists() if held is None else Attr("sequencer").eq(held["sequencer"])

@@ -98,15 +98,17 @@ class GraphStore:
 
     def _sweep(self, lease: Lease) -> None:
         """Remove what was before the version that this one followed: that one, somebody may still be reading."""
-        for fence in range(max(1, lease.before, lease.fence - _SWEPT), lease.fence):
-            if fence != lease.version:
-                self._objects.delete(_object(lease.name, fence))
+        last = range(max(1, lease.before, lease.fence - _SWEPT), lease.fence)
+        for fence in {lease.before, *last} - {0, lease.version}:
+            self._objects.delete(_object(lease.name, fence))
 
     def _room_for(self, name: str) -> None:
         if self.version(name):
             return
         with reaching("the graph store"):
-            names = {item["SK"] for item in self._table.query(self._table.keys.graphs(), limit=MAX_GRAPHS).items}
+            # Of a name whose writers came to nothing, a record is left that is no graph.
+            found = self._table.query_all(self._table.keys.graphs(), attributes=("SK", "version", "leased_until"))
+            names = {i["SK"] for i in found if "version" in i or i.get("leased_until", 0) > now_ms()}
         if len(names) >= MAX_GRAPHS and name not in names:
             raise TooLarge(f"there are {MAX_GRAPHS} graphs already")
 

@@ -13,13 +13,18 @@ from pydantic import ValidationError
 from shared.nodes.base import NodeError
 from shared.outbound.hosts import AddressRefused, NameNotFound
 
+_ANSWERS: Final = 5  # full ones, in one session
+
 
 class TooMuch(Exception):
     """An answer has more bytes than it may."""
 
 
 class Seen:
-    """What passed on the wire: the SDK keeps statuses and broken connections to itself. `most` bytes an answer."""
+    """What passed on the wire: the SDK keeps statuses and broken connections to itself.
+
+    `most` bytes an answer, and five times as many in all: a list has pages, and each of them is an answer.
+    """
 
     def __init__(self, server: str, most: int) -> None:
         self.server = server
@@ -56,7 +61,7 @@ class _Body(httpx2.AsyncByteStream):
         async for part in self._answer.aiter_raw():
             left -= len(part)
             self._seen.received += len(part)
-            if left < 0:
+            if left < 0 or self._seen.received > _ANSWERS * self._seen.most:
                 self._seen.failure = TooMuch()
                 raise self._seen.failure
             yield part

@@ -156,7 +156,6 @@ class Pure(NodeType):
 class Effect(NodeType):
     """Touches the world."""
 
-    idempotent: ClassVar[bool] = True
     runner: ClassVar[Runner] = "runner"  # the function that has the libraries of this type
     keeps: ClassVar[bool] = False  # what it is given, it stores among ourselves: so it reads no secrets
     boxed: ClassVar[bool] = False  # a tenant's code: the sandbox function runs it, the runner waits

@@ -131,6 +131,9 @@ async def _answers(way: Way[T], connection: T) -> bool:
             return await way.alive(connection)
     except Exception:  # whatever a driver raises for a connection that is gone
         return False
+    except BaseException:  # whoever wanted it has gone, and nobody else holds it
+        await _quietly(way.close(connection))
+        raise
 
 
 async def _quietly(closing: Awaitable[None]) -> None:

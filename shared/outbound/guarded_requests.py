@@ -22,6 +22,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 from urllib3.util.connection import create_connection
 
+from shared.outbound.deadline import Deadline, deadline
 from shared.outbound.hosts import checked_addresses_blocking
 
 _MAX_ANSWER: Final = 1_000_000
@@ -40,15 +41,21 @@ class Outcome:
 
 
 _current: ContextVar[Outcome] = ContextVar("outcome")
+_end: ContextVar[Deadline] = ContextVar("end")
 
 
 @contextmanager
 def guarded(allowed: frozenset[str], timeout: float) -> Iterator[Outcome]:
-    """Requests inside may reach public addresses and `allowed`; each may take `timeout` seconds."""
+    """Requests inside may reach public addresses and `allowed`, and have `timeout` seconds in all."""
     outcome = Outcome(allowed, timeout)
     token = _current.set(outcome)
     try:
-        yield outcome
+        with deadline(timeout) as end:
+            ended = _end.set(end)
+            try:
+                yield outcome
+            finally:
+                _end.reset(ended)
     finally:
         _current.reset(token)
 
@@ -87,10 +94,10 @@ class GuardedRequests:
                 response._content = response.raw.read(_MAX_ANSWER, decode_content=True)
                 response._content_consumed = True
             except requests.RequestException as error:
-                outcome.failure = error
-                raise
+                outcome.failure = requests.Timeout() if _end.get().passed else error
+                raise outcome.failure from error
             except urllib3.exceptions.HTTPError as error:
-                outcome.failure = requests.ConnectionError(str(error))
+                outcome.failure = requests.Timeout() if _end.get().passed else requests.ConnectionError(str(error))
                 raise outcome.failure from error
         outcome.status = response.status_code
         outcome.retry_after = response.headers.get("Retry-After")
@@ -110,9 +117,11 @@ def _connected(connection: HTTPConnection) -> socket.socket:
     last: OSError = OSError("no address")
     for address in addresses:
         try:
-            return create_connection(
+            made = create_connection(
                 (address, connection.port), connection.timeout, socket_options=connection.socket_options
             )
+            _end.get().watch(made)
+            return made
         except TimeoutError as error:
             raise ConnectTimeoutError(connection, "the connection was not taken in time") from error
         except OSError as error:

@@ -152,6 +152,9 @@ async def _member(
         if isinstance(error, TimeoutError):
             raise NotConnected("Timeout", f"{host} did not take the connection in time") from None
         raise NotConnected("ConnectionFailed", f"{host} cannot be reached as the credential wants it") from None
+    except BaseException:
+        await relay.close()
+        raise
     options: dict[str, Any] = {}
     if parsed["username"]:
         source = parsed["options"].get("authSource") or parsed.get("database") or "admin"

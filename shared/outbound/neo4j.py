@@ -19,6 +19,7 @@ from shared.outbound.hosts import AddressRefused, NameNotFound, checked_addresse
 _PORT: Final = 7687
 _MAX_ROWS: Final = 10_000
 _CONNECT_SECONDS: Final = 10.0
+_OF_THE_TEXT: Final = frozenset({"SyntaxError", "SemanticError", "ParameterMissing"})  # what is wrong with a query
 
 
 class Refused(Exception):
@@ -96,7 +97,9 @@ async def _ask(
             raise Refused("Timeout", f"the query took more than {seconds:g} seconds") from None
         if "AccessMode" in code or "Forbidden" in code:
             raise Refused("ReadOnly", "the server refuses to write here") from None
-        raise Refused("QueryFailed", f"{code}: {str(error.message or '')[:1000]}") from None
+        # Other messages quote values: of parameters, and of what is in the database.
+        said = f": {str(error.message or '')[:1000]}" if code.rpartition(".")[2] in _OF_THE_TEXT else ""
+        raise Refused("QueryFailed", f"{code[:200]}{said}") from None
     except exceptions.TransientError as error:
         raise Refused("Unavailable", f"the server asks to try again ({error.code})") from None
     except TimeoutError:

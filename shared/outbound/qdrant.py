@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 from qdrant_client import AsyncQdrantClient
 
 from shared.outbound.hosts import AddressRefused, NameNotFound
 from shared.outbound.transport import PublicTransport
 from shared.outbound.warm import warm
+
+_MOST_CLIENTS: Final = 16
+
+
+@dataclass
+class _Clients:
+    """An event loop's clients, the one that was used last at the end: a loop outlives many tenants' calls."""
+
+    held: dict[Hashable, AsyncQdrantClient] = field(default_factory=dict)
+
+    async def of(self, key: Hashable, make: Callable[[], AsyncQdrantClient]) -> AsyncQdrantClient:
+        found = self.held.pop(key, None) or make()
+        self.held[key] = found
+        if len(self.held) > _MOST_CLIENTS:
+            await self.held.pop(next(iter(self.held))).close()
+        return found
+
+    async def close(self) -> None:
+        while self.held:
+            await self.held.popitem()[1].close()
 
 
 async def client(values: Mapping[str, Any], allowed: frozenset[str]) -> AsyncQdrantClient:
@@ -26,7 +47,7 @@ async def client(values: Mapping[str, Any], allowed: frozenset[str]) -> AsyncQdr
             trust_env=False,
         )
 
-    return await warm(("qdrant", url, key, allowed), make, AsyncQdrantClient.close)
+    return await (await warm("qdrant", _Clients, _Clients.close)).of((url, key, allowed), make)
 
 
 def unreachable(error: Exception) -> tuple[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Final
 
 import httpx
@@ -82,11 +83,15 @@ def _as_httpx2() -> Iterator[None]:
 
 
 async def sdk_client(allowed: frozenset[str]) -> httpx2.AsyncClient:
-    """The event loop's one client for SDKs that reach what a tenant names. It follows no redirects. Do not close it."""
+    """The event loop's one client for SDKs that reach what a tenant names. Do not close it.
+
+    It follows no redirects, and keeps no cookies: all tenants share it.
+    """
     transport = PublicTransport2(await shared_transport(allowed), MAX_BYTES)
 
     def make() -> httpx2.AsyncClient:
-        return httpx2.AsyncClient(transport=transport, trust_env=False, follow_redirects=False)
+        none = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
+        return httpx2.AsyncClient(transport=transport, trust_env=False, follow_redirects=False, cookies=none)
 
     return await warm(("sdk", allowed), make, httpx2.AsyncClient.aclose)
 

@@ -17,6 +17,7 @@
 | machine known | `T#t#WF#wf` | (in the version) | | |
 | run | `T#t#EX#ex` | `META` | `T#t#WFEX#wf` / `ex_…` | `SWEEP#<shard>` / next check |
 | journal | `T#t#EX#ex` | `J#<scope>#…` | | |
+| lots of a distributed loop | `T#t#EX#ex` | `L#<loop>#000007` | | |
 | event | `T#t#EX#ex` | `E#<sequence>` | | |
 | task | `T#t#TASKS` | `tk_…` | `T#t#TASKS#<status>` / `tk_…` | `SWEEP#<shard>` / due |
 | a run's tasks | `T#t#EX#ex` | `TASK#tk_…` | | |

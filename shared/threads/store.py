@@ -70,13 +70,24 @@ class ThreadStore:
             raise _changed(thread, failed) from None
 
     def remove(self, thread: Thread) -> None:
-        """Remove a thread that is still as given, with its messages. Raises NotFound, PreconditionFailed."""
+        """Remove a thread that is still as given, with its messages; if that breaks off, it can be removed again.
+
+        Raises NotFound, PreconditionFailed.
+        """
+        begun = self.change(thread, {})
+        self._clear(begun)
         try:
-            self._table.delete(self._key(thread.id), Attr("version").eq(thread.version))
+            self._table.delete(self._key(begun.id), Attr("version").eq(begun.version))
         except ConditionFailed as failed:
-            raise _changed(thread, failed) from None
-        left = self._table.query_all(self._keys.thread(thread.id), attributes=["PK", "SK"])
-        self._table.delete_all([Key(i["PK"], i["SK"]) for i in left])
+            raise _changed(begun, failed) from None
+        self._clear(begun)  # of what was said meanwhile
+
+    def _clear(self, thread: Thread) -> None:
+        # A thread of this id may have been begun anew meanwhile: what is said in that one stays.
+        newer = self._keys.message_sk(thread.created_at + 1)
+        left = self._table.query_all(self._keys.thread(thread.id), attributes=["PK", "SK", "born"])
+        old = [i for i in left if i.get("born", 0) <= thread.created_at and i["SK"] < newer]
+        self._table.delete_all([Key(i["PK"], i["SK"]) for i in old])
 
     def messages(self, thread: Thread, cursor: str | None, limit: int, *, newest_first: bool) -> Listing[Message]:
         """A thread's messages, in order or from the newest backwards."""

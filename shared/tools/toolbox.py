@@ -13,14 +13,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 from shared.errors import AppError, NotFound
 from shared.nodes.base import Call, NodeError
 from shared.nodes.json_schemas import faults, schema_problems
 from shared.resources.model import Kind
+
+T = TypeVar("T")
 
 MAX_RESULT: Final = 1_000_000
 _ANYTHING: Final[Mapping[str, Any]] = {"type": "object"}
@@ -61,14 +63,18 @@ class Toolbox:
     async def catalogue(self, names: Sequence[str] = (), servers: Sequence[str] = ()) -> list[ToolSpec]:
         """The tools of these names, and all that these MCP servers have and their documents allow.
 
-        A server's tool is named `<server>__<tool>`, and asks nobody. Servers are asked anew: what they have may change.
+        A server's tool is named `<server>__<tool>`, and asks nobody; so one that a named tool leads to which asks is
+        left out. Servers are asked anew: what they have may change.
         Raises NodeError: ToolNotFound, ServerNotFound, and what keeps a server from answering.
         """
-        found = list(await asyncio.gather(*(self.find(name) for name in dict.fromkeys(names))))
+        found = await _together([self.find(name) for name in dict.fromkeys(names)])
         asked = list(dict.fromkeys(servers))
-        for server, listed in zip(asked, await asyncio.gather(*map(self._listed, asked)), strict=True):
+        guarded = {(s.source["server"], s.source["tool"]) for s in found if s.asks and s.kind == "mcp"}
+        for server, listed in zip(asked, await _together([self._listed(name) for name in asked]), strict=True):
             taken = {spec.name for spec in found}
             for tool in listed:
+                if (server, tool["name"]) in guarded:
+                    continue
                 found.append(_of_server(server, tool, taken))
                 taken.add(found[-1].name)
         return found
@@ -161,6 +167,17 @@ class Toolbox:
             raise
         except AppError as error:
             raise NodeError("Unavailable", error.detail) from None
+
+
+async def _together(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+    """What each gives. Where one fails, the others are stopped: the event loop outlives the call."""
+    tasks = [asyncio.create_task(each) for each in work]
+    try:
+        return list(await asyncio.gather(*tasks))
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def check_arguments(schema: Mapping[str, Any], args: Any) -> None:

@@ -16,6 +16,7 @@ import ipaddress
 import json
 import operator
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from shared.errors import Problem
@@ -195,20 +196,26 @@ def _fits(wanted: Any, event: Mapping[str, Any], name: str) -> bool:
         return any(matches(wanted, f) for f in found if isinstance(f, Mapping)) or (
             not any(isinstance(f, Mapping) for f in found) and matches(wanted, {})
         )
-    leaves = [f for f in found if not isinstance(f, Mapping)]
-    return any(_is_one(value, leaves) for value in wanted)
+    # Each only once, and plain values looked up: the patterns and events of one tenant must not hold up the others'.
+    leaves = {(_kind(f), f): f for f in found if not isinstance(f, Mapping)}
+    if any((_kind(value), value) in leaves for value in wanted if not isinstance(value, Mapping)):
+        return True
+    return any(_is_one(value, list(leaves.values())) for value in wanted if isinstance(value, Mapping))
 
 
 def _elements(value: Any) -> list[Any]:
     """What stands in a field: itself, or the elements of a list and of the lists in it."""
-    if not isinstance(value, list):
-        return [value]
-    return [element for part in value for element in _elements(part)]
+    found, waiting = [], [value]
+    while waiting:  # however deep they are
+        part = waiting.pop()
+        if isinstance(part, list):
+            waiting += reversed(part)
+        else:
+            found.append(part)
+    return found
 
 
-def _is_one(value: Any, leaves: list[Any]) -> bool:
-    if not isinstance(value, Mapping):
-        return any(_same(value, leaf) for leaf in leaves)
+def _is_one(value: Mapping[str, Any], leaves: list[Any]) -> bool:
     ((how, operand),) = value.items()
     if how == "exists":
         return bool(leaves) is operand
@@ -256,9 +263,14 @@ def _ends(operand: Any, leaf: str) -> bool:
     return leaf.endswith(operand)
 
 
+@lru_cache(1_024)
+def _network(block: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    return ipaddress.ip_network(block, strict=False)
+
+
 def _within(operand: str, leaf: str) -> bool:
     try:
-        return ipaddress.ip_address(leaf) in ipaddress.ip_network(operand, strict=False)
+        return ipaddress.ip_address(leaf) in _network(operand)
     except ValueError:
         return False
 

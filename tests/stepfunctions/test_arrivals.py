@@ -84,6 +84,14 @@ def test_an_event_that_is_delivered_again_starts_nothing_more(api_client, sent):
     assert len(sent.deliver()) == 1  # the other source does not fit
 
 
+def test_an_events_source_and_id_are_not_mixed_up(api_client, sent):
+    workflow, _ = released(api_client, listener(**{"detail-type": ["order"]}), "event")
+    for source, event_id in (("shop a", "1"), ("shop", "a 1")):
+        api_client.post("/events", json={"type": "order", "source": source, "id": event_id})
+    assert len(sent.deliver()) == 2
+    assert len(runs_of(api_client, workflow)) == 2
+
+
 def test_tenants_hear_nothing_of_each_other(api_client, other_client, sent):
     mine, _ = released(api_client, listener(source=["shop"]), "event")
     theirs, _ = released(other_client, listener(source=["shop"]), "event")
@@ -288,6 +296,24 @@ def test_a_dispatcher_that_dies_has_lost_nothing(api_client, tenant, monkeypatch
     (run,) = hand_over(event)
     assert told(api_client, tenant, run)["event"] == "created"
     assert len(runs_of(api_client, workflow)) == 1
+
+
+def test_a_new_file_that_is_written_over_before_its_run_could_be_started(api_client, tenant, monkeypatch):
+    workflow, _ = released(api_client, watch(events=["created"]), "filepath")
+    new, changed = notice(tenant, "a"), notice(tenant, "a")
+    with monkeypatch.context() as patch:
+        patch.setattr(fire, "published", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            hand_over(new)
+        assert hand_over(changed) == []
+    (run,) = hand_over(new)
+    assert told(api_client, tenant, run)["event"] == "created"
+    assert len(runs_of(api_client, workflow)) == 1
+
+
+@pytest.mark.parametrize("config", [{"prefix": "Bu\u0308ro/"}, {"glob": "Bu\u0308ro/*.csv"}])
+def test_letters_that_are_written_in_another_form_are_the_same(config):
+    assert arrivals.watches(config, "B\u00fcro/a.csv", "created")
 
 
 def test_many_that_tell_of_one_file_at_once(tenant):

@@ -29,8 +29,8 @@ from stepfunctions.outside import Outside
 _SECONDS: Final = 20.0  # of the function's thirty
 
 router = APIRouter(prefix="/mcp-servers", tags=["mcp-servers"])
-Reader = Annotated[Principal, require("viewer", "mcp-servers:read")]
-Writer = Annotated[Principal, require("editor", "mcp-servers:write")]
+Reader = Annotated[Principal, require("viewer", "mcp_servers:read")]
+Writer = Annotated[Principal, require("editor", "mcp_servers:write")]
 
 
 @router.get("")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from shared.nodes._tenant_things import ask
 from shared.nodes.base import Call, Effect, Outputs, Port
+from shared.threads.model import MAX_APPENDED
 
+_MOST_BYTES = 3_400_000  # of a turn's messages together
 _LONGEST = 40_000  # characters of a message that is kept: a thread is what was said, not what was handed over
 
 
@@ -22,9 +25,20 @@ class Memory(Effect):
     async def execute(self, call: Call) -> Outputs:
         """The number of the first message that was added. Raises NodeError."""
         turn = call.inputs["turn"]
-        said = [{"role": m["role"], "content": _shortened(m["content"])} for m in turn["messages"]]
+        said = _newest([{"role": m["role"], "content": _shortened(m["content"])} for m in turn["messages"]])
         key = call.idempotency_key
         return {"kept": await ask(lambda: call.world.threads.append(turn["thread_id"], said, key=key))}
+
+
+def _newest(said: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The last messages that a thread takes at once: the answer is paid for, and must not fail here."""
+    room, kept = _MOST_BYTES, list[dict[str, Any]]()
+    for message in reversed(said[-MAX_APPENDED:]):
+        room -= len(json.dumps(message["content"], ensure_ascii=False).encode(errors="replace"))
+        if room < 0:
+            break
+        kept.append(message)
+    return kept[::-1]
 
 
 def _shortened(content: object) -> object:

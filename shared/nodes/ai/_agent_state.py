@@ -44,7 +44,7 @@ def _is_message(value: Mapping[str, Any]) -> bool:
 def trimmed(history: Sequence[Message], max_tokens: int) -> list[Message]:
     """The last messages of a thread that fit, from a user's on: an answer without its question helps nobody."""
     left, kept = max_tokens * _CHARACTERS, list[Message]()
-    for message in reversed(history):
+    for message in reversed([m for m in history if m["role"] != "tool"]):  # without its call no model takes it
         left -= len(json.dumps(message["content"], ensure_ascii=False))
         if left < 0:
             break

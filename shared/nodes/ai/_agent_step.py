@@ -12,7 +12,7 @@ from shared.nodes._credentials import credential
 from shared.nodes._tenant_things import ask
 from shared.nodes.ai import _agent_state as states
 from shared.nodes.ai._fields import KINDS
-from shared.nodes.ai._models import Answer, Link, Request, put
+from shared.nodes.ai._models import Answer, Link, Request, Unanswered, put
 from shared.nodes.base import Call, NodeError, Outputs
 from shared.tools.toolbox import Toolbox, ToolSpec, check_arguments
 
@@ -23,7 +23,11 @@ async def step(call: Call) -> Outputs:
     if "agent" not in state:
         state = await _begun(call, state["inputs"], state["config"])
     agent, messages = state["agent"], state["messages"]
-    answer = await _said(call, agent, messages)
+    try:
+        answer = await _said(call, agent, messages)
+    except Unanswered as error:
+        call.usage.update(error.usage)  # it was paid all the same
+        raise
     call.usage.update(answer.usage)
     state = states.counted(state, answer.usage)
     if not answer.tool_calls:
@@ -163,7 +167,8 @@ def _turn(state: states.State) -> dict[str, Any]:
     failed = error == "InvalidResponse" or (error and agent["on_limit"] == "fail")
     if "thread" not in agent or stopped is None or failed:
         return {}
-    text = output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)
+    text = output if isinstance(output, str) or output is None else json.dumps(output, ensure_ascii=False)
     asked = state["messages"][state["before"] : state["before"] + state["asked"]]
-    said = [m for m in asked if m["role"] != "tool" and m.get("content")]
-    return {"turn": {"thread_id": agent["thread"], "messages": [*said, {"role": "assistant", "content": text or ""}]}}
+    said = [{"role": m["role"], "content": m["content"]} for m in asked if m["role"] != "tool" and m.get("content")]
+    said += [{"role": "assistant", "content": text}] if text else []  # at a limit there may be no answer
+    return {"turn": {"thread_id": agent["thread"], "messages": said}} if said else {}

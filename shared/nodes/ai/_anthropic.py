@@ -39,7 +39,6 @@ async def ask(link: Link, request: Request) -> Answer:
     client = await client_at(
         "anthropic",
         url,
-        key,
         link.world.allowed_hosts,
         lambda http: anthropic.AsyncAnthropic(base_url=url, api_key=key, http_client=http, open_telemetry=False),
     )

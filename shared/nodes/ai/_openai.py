@@ -68,7 +68,6 @@ async def client_of(link: Link) -> openai.AsyncOpenAI:
         client = await client_at(
             "openai",
             url,
-            key,
             link.world.allowed_hosts,
             lambda http: openai.AsyncOpenAI(base_url=url, api_key=key, http_client=http),
         )

@@ -13,19 +13,18 @@ import httpx2
 from shared.nodes.base import NodeError
 from shared.outbound.hosts import AddressRefused, NameNotFound, checked_addresses
 from shared.outbound.sdk import AnswerTooLarge, refusal, sdk_client
-from shared.outbound.warm import warm
 
 T = TypeVar("T")
 
 
-async def client_at(
-    library: str, url: str, key: str, allowed: frozenset[str], make: Callable[[httpx2.AsyncClient], T]
-) -> T:
-    """A client for an address that a tenant names, kept for the event loop. Raises NodeError."""
+async def client_at(library: str, url: str, allowed: frozenset[str], make: Callable[[httpx2.AsyncClient], T]) -> T:
+    """A client for an address that a tenant names. Raises NodeError.
+
+    Its connections outlive it; it is not kept itself, for there are as many as tenants' keys.
+    """
     logging.getLogger(library).setLevel(logging.WARNING)  # at DEBUG it writes whole requests
     await _check(url, allowed)
-    http = await sdk_client(allowed)
-    return await warm((library, "tenant", url, key, allowed), lambda: make(http), _nothing)
+    return make(await sdk_client(allowed))
 
 
 async def _check(url: str, allowed: frozenset[str]) -> None:
@@ -45,10 +44,6 @@ async def _check(url: str, allowed: frozenset[str]) -> None:
         raise NodeError("DnsError", str(error)) from None
     except TimeoutError:
         raise NodeError("Timeout", "the name look-up took too long") from None
-
-
-async def _nothing(_client: Any) -> None:
-    """The connections belong to the transport that all share."""
 
 
 @contextmanager

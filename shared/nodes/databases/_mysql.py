@@ -10,6 +10,7 @@ import asyncio
 import base64
 import json
 import socket
+from contextlib import suppress
 from typing import Any, Final
 
 import pymysql
@@ -65,8 +66,9 @@ async def _end(work: asyncio.Task[Outputs], server: Connection[Any], found: Cred
             await asyncio.to_thread(other.query, f"KILL QUERY {int(link.thread_id())}")
     except (NodeError, pymysql.MySQLError, OSError, TimeoutError):
         pass  # the server's own limit ends it
-    if link._sock is not None:
-        link._sock.shutdown(socket.SHUT_RDWR)  # the thread that reads from it ends at once
+    if (near := link._sock) is not None:
+        with suppress(OSError):  # it may have ended by itself
+            near.shutdown(socket.SHUT_RDWR)  # the thread that reads from it ends at once
     await asyncio.wait([work])
     work.exception()
 

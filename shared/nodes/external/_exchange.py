@@ -199,8 +199,8 @@ def _header_name(name: str) -> str:
 
 def _header_value(name: str, value: Any) -> str:
     text = value if isinstance(value, str) else _plain(value) if isinstance(value, (bool, int, float)) else None
-    if text is None or not text.isascii() or (text and not text.isprintable()):
-        _fail("InvalidInput", f"the value of {name!r} must be printable ASCII text")
+    if text is None or not text.isascii() or (text and not text.isprintable()) or text != text.strip():
+        _fail("InvalidInput", f"the value of {name!r} must be printable ASCII text without spaces at its ends")
     return text
 
 
@@ -312,7 +312,12 @@ def _as_node_errors(request: httpx.Request) -> Iterator[None]:
     except httpx.DecodingError as error:
         raise NodeError("InvalidResponse", f"{host}: {str(error)[:200]}") from None
     except (httpx.LocalProtocolError, httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
-        raise NodeError("InvalidInput", str(error)[:200], retryable=False) from None
+        # Its words quote what was to be sent, and the next ones' what came back, which may repeat that.
+        raise NodeError(
+            "InvalidInput", f"no such request can be sent ({type(error).__name__})", retryable=False
+        ) from None
+    except httpx.RemoteProtocolError:
+        raise NodeError("ConnectionFailed", f"{host} broke off, or does not speak HTTP as it should") from None
     except httpx.TransportError as error:
         message = str(error)[:200] or type(error).__name__
         raise NodeError("ConnectionFailed", f"the connection to {host} failed: {message}") from None

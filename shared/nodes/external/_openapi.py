@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import urljoin
 
 import yaml
-from openapi_spec_validator import validate
+from openapi_spec_validator import OpenAPIV30SpecValidator, OpenAPIV31SpecValidator, validate
+from openapi_spec_validator.validation.keywords import ValueValidator
 
 from shared.errors import NotFound
 from shared.nodes._tenant_things import ask
@@ -23,6 +24,7 @@ from shared.nodes.external._exchange import exchange
 from shared.nodes.external._openapi_request import Operation, Request, check_answer
 
 _MAX_BYTES: Final = 5_000_000
+_MOST_NESTED: Final = 200
 _METHODS: Final = frozenset({"get", "put", "post", "delete", "options", "head", "patch", "trace"})
 _SAID: Final = 500
 _KEPT: Final = 8  # descriptions that stay read: checking a large one takes a second
@@ -36,6 +38,24 @@ _Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in known if tag != "tag:yaml.org,2002:timestamp"]
     for first, known in yaml.CSafeLoader.yaml_implicit_resolvers.items()
 }
+
+
+class _NoValues(ValueValidator):
+    """Defaults are not held against their schemas: that would search with the description's patterns, without bounds,
+    and fetch what its references name.
+    """
+
+    def __call__(self, schema: Any, value: Any) -> Iterator[Any]:
+        del schema, value
+        yield from ()
+
+
+class _Valid30(OpenAPIV30SpecValidator):
+    keyword_validators = {**OpenAPIV30SpecValidator.keyword_validators, "default": _NoValues}
+
+
+class _Valid31(OpenAPIV31SpecValidator):
+    keyword_validators = {**OpenAPIV31SpecValidator.keyword_validators, "default": _NoValues}
 
 
 async def call_operation(call: Call) -> Outputs:
@@ -90,14 +110,19 @@ def _within(text: str) -> str:
 def _read(text: str) -> Mapping[str, Any]:
     """The description as JSON has it. Raises NodeError InvalidSpec."""
     try:
-        found = json.loads(text) if text.lstrip().startswith("{") else _yaml(text)
+        found = _plain(json.loads(text) if text.lstrip().startswith("{") else _yaml(text))
     except (ValueError, yaml.YAMLError, RecursionError) as error:
         raise NodeError("InvalidSpec", f"the description cannot be read: {str(error)[:200]}", retryable=False) from None
     if not isinstance(found, Mapping) or not str(found.get("openapi", "")).startswith(("3.0", "3.1")):
         raise NodeError("InvalidSpec", "the description is none of OpenAPI 3.0 or 3.1", retryable=False)
-    plain: Mapping[str, Any] = _plain(found)
+    plain: Mapping[str, Any] = found
+    words = json.dumps(plain)
+    if '"unevaluatedProperties":' in words and '"patternProperties":' in words:
+        # The one place where jsonschema searches with patterns of the description and cannot be held to a budget.
+        message = "unevaluatedProperties and patternProperties in one description are not supported"
+        raise NodeError("InvalidSpec", message, retryable=False)
     try:
-        validate(plain)
+        validate(plain, cls=_Valid30 if str(plain["openapi"]).startswith("3.0") else _Valid31)
     except Exception as error:  # a malformed description fails the validator in any way
         message = f"the description is not valid: {str(error)[:_SAID]}"
         raise NodeError("InvalidSpec", message, retryable=False) from None
@@ -106,18 +131,23 @@ def _read(text: str) -> Mapping[str, Any]:
 
 def _yaml(text: str) -> Any:
     # An alias is a few characters that stand for any number: a small text could become a document without end.
-    if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.CSafeLoader)):
-        raise ValueError("aliases of YAML (*name) are not taken")
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            raise ValueError("aliases of YAML (*name) are not taken")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _MOST_NESTED:  # the loader, which is no Python, would take the whole process with it
+            raise ValueError(f"it is nested more than {_MOST_NESTED} levels deep")
     return yaml.load(text, Loader=_Loader)  # noqa: S506 - a CSafeLoader that leaves dates as text
 
 
 def _plain(value: Any) -> Any:
     """With texts as keys (YAML reads the status 200 as a number), and with no reference that leaves the document."""
     if isinstance(value, Mapping):
-        reference = value.get("$ref")
-        if isinstance(reference, str) and not reference.startswith("#"):
-            message = f"references to other documents are not followed: {reference[:100]}"
-            raise NodeError("InvalidSpec", message, retryable=False)
+        for reference in (value.get("$ref"), value.get("$dynamicRef")):
+            if isinstance(reference, str) and not reference.startswith("#"):
+                message = f"references to other documents are not followed: {reference[:100]}"
+                raise NodeError("InvalidSpec", message, retryable=False)
         return {str(name): _plain(each) for name, each in value.items()}
     return [_plain(each) for each in value] if isinstance(value, list) else value
 

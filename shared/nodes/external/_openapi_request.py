@@ -13,8 +13,13 @@ from typing import Any, Final, NoReturn
 from urllib.parse import quote, urlencode
 
 from openapi_schema_validator import OAS30ReadValidator, OAS30WriteValidator, OAS31Validator
+from referencing import Registry
+from referencing.exceptions import Unresolvable
 
+from shared.budget import BudgetSpent, budget
+from shared.nodes._json_schema_rules import validator_of
 from shared.nodes.base import NodeError
+from shared.nodes.json_schemas import BUDGET_SECONDS
 
 _STYLES: Final = {"query": "form", "path": "simple", "header": "simple", "cookie": "form"}
 _SAID: Final = 500
@@ -137,7 +142,16 @@ def _fit(operation: Operation, schema: Any, value: Any, what: str, error: str) -
     old = str(operation.document["openapi"]).startswith("3.0")
     reading = OAS30ReadValidator if error == "InvalidResponse" else OAS30WriteValidator
     whole = {**schema, "components": operation.document.get("components", {})}  # for references in it
-    found = list(islice((reading if old else OAS31Validator)(whole).iter_errors(value), _MOST_FAULTS))
+    # Its own registry, for that of the library fetches what a reference names: other hosts, and files.
+    validator = validator_of(reading if old else OAS31Validator)(whole, registry=Registry())
+    try:
+        with budget(BUDGET_SECONDS):
+            found = list(islice(validator.iter_errors(value), _MOST_FAULTS))
+    except Unresolvable:
+        raise NodeError("InvalidSpec", "a reference of the description leads nowhere", retryable=False) from None
+    except (BudgetSpent, RecursionError, OverflowError, ValueError):
+        message = f"{what} cannot be held against its schema: it takes too long, or has a pattern that is none"
+        raise NodeError("InvalidSpec", message, retryable=False) from None
     if found:
         places = [".".join([what, *(str(p) for p in fault.absolute_path)]) for fault in found]
         rules = [f"{fault.validator} {_limit(fault.validator_value)}".strip() for fault in found]

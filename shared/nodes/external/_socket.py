@@ -71,7 +71,9 @@ async def _connection(call: Call) -> AsyncIterator[ClientConnection]:
 async def _collected(call: Call, connection: ClientConnection) -> list[Any]:
     """Messages until there are enough, in the order in which they came."""
     found: list[Any] = []
-    size, until, seconds = 0, call.config.get("until"), float(call.config["seconds"])
+    size, until = 0, call.config.get("until")
+    # What has come by the end of the node's own time would be lost with it.
+    seconds = min(float(call.config["seconds"]), max(call.timeout_seconds - 2, call.timeout_seconds / 2))
     try:
         async with asyncio.timeout(seconds):
             while len(found) < call.config["count"]:

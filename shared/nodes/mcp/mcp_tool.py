@@ -39,7 +39,6 @@ class McpTool(Effect):
     errors = SERVER_ERRORS
     example = {"config": {"server": "crm", "tool": "find_customer"}, "inputs": {"args": {"email": "ada@example.com"}}}
     timeout_seconds = 120
-    idempotent = False
 
     async def execute(self, call: Call) -> Outputs:
         """`result`, `content`. Raises NodeError with one of `errors`."""

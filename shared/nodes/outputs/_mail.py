@@ -12,26 +12,55 @@ from collections.abc import Mapping
 from email.errors import MessageError
 from email.message import EmailMessage
 from email.utils import formatdate
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from shared.nodes.base import NodeError
 from shared.nodes.outputs._notification import Message
+from shared.outbound.deadline import Deadline, deadline
 from shared.outbound.hosts import AddressRefused, NameNotFound, checked_addresses_blocking
 
 _ADDRESS: Final = re.compile(r"[^\s@<>,;:\"()\[\]\\\x00-\x1f\x7f]{1,64}@[A-Za-z0-9\u00a1-\uffff.-]{1,253}")
+_MAX_REPLY: Final = 100_000  # bytes
 _SENDER: Final = re.compile(r"(?:[^<>\r\n]*<)?([^<>\s]+)>?")
+
+
+class _Bounded:
+    """A server's replies: smtplib reads the lines of one for as long as there are more."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.left = _MAX_REPLY
+        self.close = file.close
+
+    def readline(self, most: int) -> bytes:
+        """A line. Raises OSError once there are too many."""
+        line = self._file.readline(most)
+        self.left -= len(line)
+        if self.left < 0:
+            raise ConnectionAbortedError("the reply has no end")
+        return line
 
 
 class _Pinned(smtplib.SMTP):
     """Connects to the address it was made with; `host`, the name, is what TLS verifies."""
 
-    def __init__(self, address: str, **more: Any) -> None:
+    def __init__(self, address: str, end: Deadline, **more: Any) -> None:
         self._address = address
+        self._end = end
         super().__init__(**more)
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         self._host = host
-        return socket.create_connection((self._address, port), timeout)
+        plain = socket.create_connection((self._address, port), timeout)
+        self._end.watch(plain)
+        return plain
+
+    def getreply(self) -> tuple[int, bytes]:
+        """A reply, which is bounded."""
+        if self.file is None and self.sock is not None:
+            self.file: Any = _Bounded(self.sock.makefile("rb"))
+        self.file.left = _MAX_REPLY
+        return super().getreply()
 
     def __exit__(self, *_failure: object) -> None:
         # The mail has been taken by then: what the server says to our leaving must not have it sent again.
@@ -47,7 +76,17 @@ class _PinnedTls(_Pinned):
 
 
 def mail(message: Message, server: Mapping[str, Any], allowed: frozenset[str], timeout: float) -> None:
-    """Send a message to all of `to`. Blocks. Raises NodeError."""
+    """Send a message to all of `to`, within `timeout` seconds. Blocks. Raises NodeError."""
+    with deadline(timeout) as end:
+        try:
+            _mail(message, server, allowed, timeout, end)
+        except NodeError as error:
+            if end.passed and error.error == "ConnectionFailed":
+                raise NodeError("Timeout", f"{server['host']} did not answer in time") from None
+            raise
+
+
+def _mail(message: Message, server: Mapping[str, Any], allowed: frozenset[str], timeout: float, end: Deadline) -> None:
     host, tls = server["host"], server.get("tls", "starttls")
     port = int(server.get("port", 587))
     made = _made(message, server["from"])
@@ -55,7 +94,8 @@ def mail(message: Message, server: Mapping[str, Any], allowed: frozenset[str], t
         addresses = checked_addresses_blocking(host, port, allowed)
         # The name with which we greet is that of the sender: the machine's own means nothing, and takes a look-up.
         domain = str(made["Message-ID"]).rpartition("@")[2].rstrip(">")
-        with _connected(addresses, tls, host=host, port=port, timeout=timeout, local_hostname=domain) as smtp:
+        how = {"host": host, "port": port, "timeout": timeout, "local_hostname": domain, "end": end}
+        with _connected(addresses, tls, **how) as smtp:
             if server.get("username"):
                 smtp.login(server["username"], server.get("password", ""))
             refused = smtp.send_message(made, to_addrs=list(message.to))

@@ -16,7 +16,6 @@ class Notification(Effect):
     """How each channel is reached: docs/notifications.md."""
 
     category = "output"
-    idempotent = False
     display_name = "Notification"
     description = (
         "Sends a message by e-mail, Slack, Teams, Discord, Telegram, SMS or a webhook, or to users in the application."

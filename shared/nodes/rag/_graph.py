@@ -12,7 +12,7 @@ from shared.graphs.values import found, of_engine
 from shared.nodes.base import Call, NodeError, Outputs
 from shared.nodes.world import Credential
 
-_AGAIN = frozenset({"Timeout", "Unavailable", "ConnectionFailed", "Busy"})
+_AGAIN = frozenset({"Timeout", "Unavailable", "ConnectionFailed", "DnsError", "Busy"})
 
 
 async def embedded(call: Call) -> Outputs:

@@ -6,6 +6,7 @@ import io
 import re
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -15,7 +16,9 @@ from shared.nodes.rag._documents import MAX_CHARACTERS, Limits, Source, titled
 _MAX_HTML: Final = 10_000_000
 _MAX_UNPACKED: Final = 200_000_000
 _MAX_ENTRIES: Final = 10_000
-_MAX_XML: Final = 50_000_000  # of the document itself
+_MAX_XML: Final = 20_000_000  # of all its XML: in memory a byte of it may take 40
+_MAX_COLUMNS: Final = 1_000  # Word's own limit is 63
+_XML_BEGINS: Final = (b"<", b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff", b"\x00<")
 _NO_TEXT: Final = ("script", "style", "noscript", "template", "svg", "iframe", "head")
 _BLANK_LINES: Final = re.compile(r"\n{3,}")
 
@@ -58,7 +61,7 @@ def docx(source: Source, limits: Limits) -> Iterator[tuple[str, dict[str, Any]]]
         for number, block in enumerate(document.iter_inner_content()):
             if number % 100 == 0:
                 limits.check_time()
-            part = _table(block) if isinstance(block, Table) else _paragraph(block)
+            part = _table(source, block, limits) if isinstance(block, Table) else _paragraph(block)
             characters += len(part)
             if characters > MAX_CHARACTERS:
                 raise source.failed("TooLarge", f"over {MAX_CHARACTERS:,} characters")
@@ -76,14 +79,24 @@ def _check_archive(source: Source) -> None:
     try:
         with zipfile.ZipFile(io.BytesIO(source.body)) as archive:
             entries = archive.infolist()
-    except (zipfile.BadZipFile, ValueError, OverflowError):
+            if len(entries) > _MAX_ENTRIES or any(e.flag_bits & 1 for e in entries):
+                xml = 0
+            else:
+                xml = sum(e.file_size for e in entries if e.file_size and _is_xml(archive, e))
+    except (zipfile.BadZipFile, ValueError, OverflowError, RuntimeError, OSError, EOFError, zlib.error):
         raise source.failed("BrokenDocument", "this is no Word document: the archive is broken") from None
     if any(e.flag_bits & 1 for e in entries):
         raise source.failed("EncryptedDocument", "this is encrypted")
     unpacked = sum(e.file_size for e in entries)
-    largest = max((e.file_size for e in entries if e.filename.endswith((".xml", ".rels"))), default=0)
-    if len(entries) > _MAX_ENTRIES or unpacked > _MAX_UNPACKED or largest > _MAX_XML:
+    if len(entries) > _MAX_ENTRIES or unpacked > _MAX_UNPACKED or xml > _MAX_XML:
         raise source.failed("TooLarge", f"this unpacks to {unpacked:,} bytes in {len(entries):,} entries")
+
+
+def _is_xml(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bool:
+    """By how it begins: what is parsed goes by types that the archive gives itself, not by names."""
+    with archive.open(entry) as file:
+        begins = file.read(1_024).lstrip()
+    return not begins or begins.startswith(_XML_BEGINS)
 
 
 def _paragraph(block: Any) -> str:
@@ -98,8 +111,20 @@ def _paragraph(block: Any) -> str:
     return f"- {text}" if style.startswith("List") else text
 
 
-def _table(block: Any) -> str:
-    rows = [[" ".join(str(cell.text).split()).replace("|", "\\|") for cell in row.cells] for row in block.rows]
+def _table(source: Source, block: Any, limits: Limits) -> str:
+    rows: list[list[str]] = []
+    characters = 0
+    for row in block.rows:
+        limits.check_time()
+        if sum(cell.grid_span for cell in row._tr.tc_lst) > _MAX_COLUMNS:  # before `cells` repeats a cell so often
+            raise source.failed("TooLarge", f"a table has over {_MAX_COLUMNS:,} columns")
+        cells = []
+        for cell in row.cells:
+            cells.append(" ".join(str(cell.text).split()).replace("|", "\\|"))
+            characters += len(cells[-1])
+            if characters > MAX_CHARACTERS:
+                raise source.failed("TooLarge", f"over {MAX_CHARACTERS:,} characters")
+        rows.append(cells)
     if not rows:
         return ""
     lines = [f"| {' | '.join(row)} |" for row in rows]

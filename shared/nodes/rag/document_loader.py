@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.nodes._credentials import CREDENTIAL_ERRORS, credential_field
+from shared.nodes._credentials import HTTP_CREDENTIAL_ERRORS, credential_field
 from shared.nodes.base import Call, Effect, Outputs, Port
 
 TYPES = ("txt", "md", "html", "csv", "json", "pdf", "docx")
@@ -87,7 +87,7 @@ class DocumentLoader(Effect):
         "BrokenDocument",
         "EncryptedDocument",
         "TooLarge",
-        *CREDENTIAL_ERRORS,
+        *HTTP_CREDENTIAL_ERRORS,
         "BlockedAddress",
         "DnsError",
         "ConnectionFailed",

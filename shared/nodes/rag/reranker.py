@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from shared.errors import Problem
-from shared.nodes._credentials import CREDENTIAL_ERRORS, credential_field
+from shared.nodes._credentials import HTTP_CREDENTIAL_ERRORS, credential_field
 from shared.nodes.ai._fields import MODEL_ERRORS
 from shared.nodes.base import Call, Effect, Outputs, Port
 
@@ -76,7 +76,7 @@ class Reranker(Effect):
         },
         "additionalProperties": False,
     }
-    errors = (*MODEL_ERRORS, *CREDENTIAL_ERRORS, "HttpError")
+    errors = (*MODEL_ERRORS, *HTTP_CREDENTIAL_ERRORS, "HttpError")
     example = {
         "config": {"method": "bm25", "top_k": 3},
         "inputs": {"query": "leave", "documents": [{"content": "Leave is asked for in writing.", "metadata": {}}]},

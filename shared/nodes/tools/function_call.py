@@ -24,7 +24,6 @@ class FunctionCall(Effect):
     errors = TOOL_ERRORS
     example = {"config": {}, "inputs": {"name": "calculate", "args": {"expression": "17.5 * 4"}}}
     timeout_seconds = 120
-    idempotent = False
 
     async def execute(self, call: Call) -> Outputs:
         """`result`. Raises NodeError with one of `errors`."""

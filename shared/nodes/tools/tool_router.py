@@ -95,7 +95,6 @@ class ToolRouter(Effect):
         "inputs": {"query": "What is 12 % of 4,300?"},
     }
     timeout_seconds = 300
-    idempotent = False
 
     async def execute(self, call: Call) -> Outputs:
         """`tool`, `args`, `result`. Raises NodeError with one of `errors`."""

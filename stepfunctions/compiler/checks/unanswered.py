@@ -10,10 +10,9 @@ from stepfunctions.compiler.graph import Graph
 
 def unanswered(graph: Graph) -> Iterator[Diagnostic]:
     """Warnings: webhooks that a node is to answer, where no node does; and answers for which nobody waits."""
-    asking = [
-        n.id for n in graph.nodes.values() if n.type == "http_webhook" and n.config.get("response_mode") == "node"
-    ]
-    answering = [n.id for n in graph.nodes.values() if n.type == "webhook_response"]
+    active = [n for n in graph.nodes.values() if not n.disabled]
+    asking = [n.id for n in active if n.type == "http_webhook" and n.config.get("response_mode") == "node"]
+    answering = [n.id for n in active if n.type == "webhook_response"]
     for node_id in asking if not answering else ():
         message = (
             "the webhook waits for a webhook_response node, and there is none: every call will be answered with 502"

@@ -7,7 +7,7 @@ from typing import Any
 PASSAGES: dict[str, dict[str, Any]] = {
     "a": {"lang": "en", "page": 1, "tags": ["tax", "law"], "draft": False},
     "b": {"lang": "de", "page": 2.5, "tags": ["law"], "draft": True},
-    "c": {"lang": "en", "page": 10, "scores": [3, 30]},
+    "c": {"lang": "en", "page": 10, "scores": [3, 30.5]},
     "d": {"lang": "fr", "tags": [], "note": None, "nested": {"x": 1}},
     "e": {},
 }
@@ -32,6 +32,7 @@ FITTING: list[tuple[dict[str, Any], str]] = [
     ({"lang": {"$gt": 1}}, ""),
     ({"scores": {"$gt": 20}}, "c"),
     ({"scores": 3}, "c"),
+    ({"scores": {"$in": [30.5]}}, "c"),
     ({"draft": True}, "b"),
     ({"draft": False}, "a"),
     ({"draft": {"$ne": True}}, "acde"),

@@ -214,6 +214,18 @@ def test_the_cache_is_bounded(store, monkeypatch):
     assert Embedded(store, "one", loaded).count(None) == 100
 
 
+def test_the_index_of_words_counts_as_well(store, monkeypatch):
+    loaded = Loaded()
+    monkeypatch.setattr(embedded, "_KEPT_BYTES", 350_000)
+    for name in ("one", "two"):
+        store.add(record(name))
+        Embedded(store, name, loaded).upsert([Passage(f"p{i}", "x" * 500, [1, 0, 0]) for i in range(100)])
+    assert len(loaded._views) == 2
+    Embedded(store, "one", loaded).with_words("x", 3, None)
+    Embedded(store, "two", loaded).upsert([Passage("more", "", [1, 0, 0])])
+    assert len(loaded._views) == 1
+
+
 def test_threads_of_one_process_share_a_view(store, made):
     loaded = Loaded()
     Embedded(store, "handbook", Loaded()).upsert(passages("abc"))
@@ -252,6 +264,14 @@ def test_a_segments_bytes_hold_all_of_it():
 def test_equal_scores_come_in_the_order_of_ids():
     part = part_of("s1", [Passage(n, "", [1, 0]) for n in "dbca"], frozenset(), 2)
     assert ids(View(1, "dot", [part]).nearest([1, 0], 3)) == ["a", "b", "c"]
+
+
+def test_what_is_near_is_told_apart_far_from_the_origin():
+    numbers = {"a": 1000.0, "b": 1000.01, "c": 1000.02}
+    part = part_of("s1", [Passage(n, "", [x] * 64) for n, x in numbers.items()], frozenset(), 64)
+    found = View(1, "euclidean", [part]).nearest([1000.011] * 64, 3)
+    assert [m.id for m in found] == ["b", "c", "a"]
+    assert found[0].score == pytest.approx(1 / (1 + 0.001 * 8), abs=1e-3)
 
 
 def test_a_dot_product_is_the_score():

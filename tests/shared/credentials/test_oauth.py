@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import base64
 import threading
+from contextlib import closing, suppress
 from urllib.parse import parse_qs
 
 import pytest
 
 from shared.clock import now_ms
-from shared.credentials import oauth, sealing
+from shared.credentials import oauth, sealing, token_server
 from shared.credentials.access import OpenCredentials
 from shared.credentials.model import Lease
 from shared.credentials.store import CredentialStore
@@ -219,6 +220,40 @@ def test_a_lease_that_somebody_died_with_lapses(tenant, monkeypatch):
         assert token(tenant, server) == "at-7391-1"
         with pytest.raises(Unavailable):
             token(tenant, server, stale="at-7391-1")
+
+
+def test_a_lease_that_cannot_be_given_back_hides_neither_a_refusal_nor_a_token(tenant, monkeypatch):
+    def unreachable(*_):
+        raise Unavailable("the database cannot be reached; try again")
+
+    monkeypatch.setattr(CredentialStore, "release", unreachable)
+    with serving([Reply({"error": "invalid_client"}, 401)]) as server:
+        client_credentials(tenant, server)
+        with pytest.raises(TokenRefused):
+            token(tenant, server)
+
+
+def test_a_server_that_answers_drop_by_drop_is_left_before_the_lease_lapses(monkeypatch):
+    assert token_server._WHOLE_SECONDS * 1000 < oauth._LEASE_MS
+    monkeypatch.setattr(token_server, "_WHOLE_SECONDS", 0.5)
+
+    async def drip(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+        with suppress(OSError), closing(writer):
+            while not writer.is_closing():
+                writer.write(b" ")
+                await writer.drain()
+                await asyncio.sleep(0.05)
+
+    async def ask() -> None:
+        async with await asyncio.start_server(drip, "127.0.0.1", 0) as server:
+            host = "{}:{}".format(*server.sockets[0].getsockname())
+            values = {"token_url": f"http://{host}/token", "client_id": "me", "refresh_token": "rt-7391-0"}
+            with pytest.raises(Unavailable, match="did not answer in time"):
+                async with asyncio.timeout(10):
+                    await fetched("oauth2_refresh_token", values, frozenset({host}))
+
+    asyncio.run(ask())
 
 
 def test_a_refusal_lets_the_next_one_try(tenant):

@@ -57,6 +57,15 @@ def test_a_version_is_kept_for_who_reads_it_still(graphs: GraphStore) -> None:
     assert graphs.version("g") == 5
 
 
+def test_old_versions_go_however_many_writers_came_to_nothing_in_between(graphs: GraphStore) -> None:
+    for n in range(4):
+        run(graphs, "CREATE (:N)", occasion=str(n))
+        for _ in range(25):  # each has a number, and writes nothing
+            graphs.release(graphs.lease("g", 1000))
+    assert len(objects()) == 2
+    assert run(graphs, COUNT, write=False) == [{"c": 4}]
+
+
 def test_a_query_that_changes_nothing_makes_no_version(graphs: GraphStore) -> None:
     run(graphs, "CREATE (:N)")
     run(graphs, COUNT)
@@ -162,6 +171,19 @@ def test_there_are_a_hundred_graphs_at_most(graphs: GraphStore, monkeypatch: pyt
     with pytest.raises(TooLarge):
         run(graphs, "CREATE (:N)", name="c")
     run(graphs, "CREATE (:N)", name="b", occasion="2")
+
+
+def test_a_name_under_which_nothing_was_ever_written_takes_no_room(
+    graphs: GraphStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "MAX_GRAPHS", 2)
+    for n in range(3):
+        with pytest.raises(GraphQueryFailed):
+            run(graphs, "MATCH (n", name=f"x{n}")
+    run(graphs, "CREATE (:N)", name="y")
+    graphs.lease("z", 60_000)  # it may become one
+    with pytest.raises(TooLarge):
+        run(graphs, "CREATE (:N)", name="x0")
 
 
 def test_what_is_kept_in_memory_has_an_end(graphs: GraphStore, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -218,6 +218,14 @@ def test_a_list_is_not_longer_than_it_may_be() -> None:
         assert len(inside(document(server), names)) == MAX_LISTED
 
 
+def test_all_pages_together_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "MAX_BYTES", 20_000)
+    page = listed(tool(description="x" * 15_000), nextCursor="x")
+    with scripted({"tools/list": lambda _: page}) as server:
+        assert failure(document(server), names).error == "ResponseTooLarge"
+        assert len(server.asked) < 20
+
+
 @pytest.mark.parametrize("transport", ["streamable_http", "sse"])
 @pytest.mark.parametrize(
     ("url", "error"),

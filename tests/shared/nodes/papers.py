@@ -61,12 +61,21 @@ def word(title: str = "") -> bytes:
     return made.getvalue()
 
 
-def bomb(unpacked: int) -> bytes:
-    """A Word document in name, whose text unpacks to so many zeros."""
+def wide(columns: int) -> bytes:
+    """A Word document with a table whose only cell says that it is so many columns wide."""
+    document = docx.Document()
+    document.add_table(1, 1).rows[0].cells[0]._tc.grid_span = columns
+    made = io.BytesIO()
+    document.save(made)
+    return made.getvalue()
+
+
+def bomb(unpacked: int, name: str = "word/document.xml") -> bytes:
+    """A Word document in name, with a part of XML that unpacks to so many bytes."""
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("[Content_Types].xml", "<Types/>")
-        with archive.open("word/document.xml", "w", force_zip64=True) as entry:
+        with archive.open(name, "w", force_zip64=True) as entry:
             for _ in range(unpacked // 1_000_000):
-                entry.write(b"0" * 1_000_000)
+                entry.write(b"<p/>" * 250_000)
     return made.getvalue()

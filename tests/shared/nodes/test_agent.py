@@ -31,6 +31,24 @@ class Shelf:
         return self.held[named]
 
 
+class Kept:
+    """Threads that are empty, and what was said in them since."""
+
+    def __init__(self) -> None:
+        self.said: list[Any] = []
+
+    def history(self, _thread_id: str, _limit: int) -> list[Any]:
+        return []
+
+    def append(self, _thread_id: str, said: Any, *, key: str) -> int:
+        assert key
+        self.said.append(said)
+        return 0
+
+
+AT_LIMIT = {"model": "m", "tools": ["look"], "max_steps": 1, "on_limit": "answer"}
+
+
 @pytest.fixture
 def replies() -> list[Reply]:
     return []
@@ -166,6 +184,45 @@ def test_a_history_is_trimmed_to_whole_turns():
     assert states.trimmed(history, 1_000) == history
     assert [m["content"][0] for m in states.trimmed(history, 40)] == ["c", "d"]
     assert states.trimmed(history, 15) == []
+
+
+def test_what_tools_gave_is_no_history_without_their_calls():
+    history = [
+        {"role": "user", "content": "a"},
+        {"role": "tool", "content": "b"},
+        {"role": "assistant", "content": "c"},
+    ]
+    assert states.trimmed(history, 1_000) == [history[0], history[2]]
+
+
+def test_what_a_refusal_took_is_reported(server: Server, replies: list[Reply]):
+    body: Any = completion("")
+    body["choices"][0]["message"] |= {"content": None, "refusal": "no"}
+    replies += [Reply(body)]
+    world = Outside(openai_base_url=f"{server.url}/v1", openai_api_key="k")
+    started = call("agent", {"model": "m"}, {"input": "Hello"}, world=world)
+    asked = call("agent.model", {}, {"state": composite().first(started)}, world=world)
+    with pytest.raises(NodeError, match="Refused"):
+        run(asked, "agent.model")
+    assert asked.usage["total_tokens"] == body["usage"]["total_tokens"] > 0
+
+
+def test_at_a_limit_without_an_answer_the_thread_keeps_the_question(server: Server, replies: list[Reply]):
+    replies += [Reply(completion([("look", {"n": 1})]))]
+    world = Outside(openai_base_url=f"{server.url}/v1", openai_api_key="k", resources=Shelf(look=LOOK), threads=Kept())
+    started = call("agent", AT_LIMIT, {"input": "Hello", "thread_id": "t"}, world=world)
+    made = run(call("agent.model", {}, {"state": composite().first(started)}, world=world), "agent.model")
+    assert made["turn"] == {"thread_id": "t", "messages": [{"role": "user", "content": "Hello"}]}
+
+
+def test_a_long_conversation_does_not_fail_when_it_is_paid_for():
+    world = Outside(threads=Kept())
+    said = [{"role": "user", "content": "\U0001f600" * 39_000}] * 120 + [{"role": "assistant", "content": "yes"}]
+    run(call("agent.memory", {}, {"turn": {"thread_id": "t", "messages": said}}, world=world), "agent.memory")
+    [kept] = world.threads.said
+    assert 10 < len(kept) <= 90
+    assert kept[-1]["content"] == "yes"
+    assert sum(len(m["content"].encode()) for m in kept) < 3_500_000
 
 
 def test_configs():

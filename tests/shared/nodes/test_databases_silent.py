@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import socket
+import tempfile
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from pymysql.connections import Connection
 
 from shared.nodes.base import NodeError
-from tests.shared.nodes.calls import Keyring, Outside, execute
+from shared.nodes.databases import _mysql
+from shared.nodes.world import Credential
+from tests.shared.nodes.calls import Keyring, Outside, call, execute
 
 SIGN_IN = {"host": "127.0.0.1", "database": "d", "username": "u", "password": "pass-word", "tls": "off"}
 
@@ -58,6 +64,30 @@ def test_the_node_ends_in_time(port: int, kind: str, type_name: str, inputs: dic
 )
 def test_so_it_does_where_tls_is_begun(port: int, kind: str, type_name: str, inputs: dict[str, Any]) -> None:
     ends_in_time(port, kind, type_name, inputs, tls=True)
+
+
+def test_nothing_is_left_of_what_a_mongodb_that_said_nothing_was_to_be_reached_by(
+    port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    inputs = {"query": {"operation": "count", "collection": "c"}}
+    ends_in_time(port, "mongodb", "nosql_query", inputs, tls=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_mysql_that_went_away_is_given_up_all_the_same() -> None:
+    async def work() -> None:
+        done: asyncio.Task[Any] = asyncio.create_task(asyncio.sleep(0, {}))
+        with socket.create_server(("127.0.0.1", 0)) as gone:
+            port = gone.getsockname()[1]
+        server: Any = Connection(defer_connect=True)
+        with socket.socket() as server._sock:  # what a reset leaves: no connection to shut down
+            found = Credential("db", "mysql", {**SIGN_IN, "port": port})
+            await _mysql._end(done, server, found, call("sql_query", {"credential": "db"}))
+            server._sock = None
+        assert done.done()
+
+    asyncio.run(work())
 
 
 def ends_in_time(port: int, kind: str, type_name: str, inputs: dict[str, Any], *, tls: bool) -> None:

@@ -167,7 +167,9 @@ BAD: list[tuple[str, bytes | str, str, dict[str, Any], str]] = [
     ("x.docx", papers.word()[:-500], "BrokenDocument", {}, "archive is broken"),
     ("x.docx", b"plain text", "BrokenDocument", {}, "archive is broken"),
     ("x.docx", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 99, "EncryptedDocument", {}, "encrypted"),
-    ("x.docx", papers.bomb(60_000_000), "TooLarge", {}, "unpacks to 60,000,"),
+    ("x.docx", papers.bomb(21_000_000), "TooLarge", {}, "unpacks to 21,000,"),
+    ("x.docx", papers.bomb(21_000_000, "word/picture.png"), "TooLarge", {}, "unpacks to 21,000,"),
+    ("x.docx", papers.wide(2_000_000_000), "TooLarge", {}, "over 1,000 columns"),
     ("x.zip", b"PK\x03\x04 something else", "UnsupportedType", {}, "no Word document"),
     ("x.bin", b"\x00\x01\x02\x03", "UnsupportedType", {}, "neither text nor"),
     ("x.txt", b"text \x00 text", "BrokenDocument", {}, "zero bytes"),
@@ -179,7 +181,7 @@ BAD: list[tuple[str, bytes | str, str, dict[str, Any], str]] = [
     ("x.json", '{"a": ', "BrokenDocument", {}, "neither JSON nor JSON Lines"),
     ("x.json", "[" * 100_000, "BrokenDocument", {}, "neither JSON nor JSON Lines"),
     ("x.jsonl", '{"a": 1}\n{"a": \n', "BrokenDocument", {}, "neither JSON nor JSON Lines"),
-    ("x.html", "<div>" * 3_000 + "x", "BrokenDocument", {}, "nested too deeply"),
+    ("x.html", "<div>" * 20_000 + "x", "BrokenDocument", {}, "nested too deeply"),
 ]
 
 

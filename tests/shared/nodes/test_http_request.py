@@ -3,6 +3,8 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import socket
+import threading
 import time
 from typing import Any
 
@@ -196,6 +198,7 @@ def test_redirects_lead_only_to_http(location: str) -> None:
         {"url": "http://example.com/", "headers": {"Host": "internal"}},
         {"url": "http://example.com/", "headers": {"Transfer-Encoding": "chunked"}},
         {"url": "http://example.com/", "headers": {"X": "a\r\nInjected: 1"}},
+        {"url": "http://example.com/", "headers": {"X": "pw "}},
         {"url": "http://example.com/", "headers": {"X": {"deep": 1}}},
         {"url": "http://example.com/", "query": {"q": {"deep": 1}}},
         {"url": "http://example.com/", "query": "a=b"},
@@ -241,6 +244,21 @@ def test_a_slow_answer_times_out() -> None:
 def test_a_connection_that_breaks_is_said_to(cut: int) -> None:
     with serving([Reply(b"x" * 100, cut=cut)]) as server:
         assert failure(server).error == "ConnectionFailed"
+
+
+def test_what_comes_back_from_something_else_than_http_is_not_quoted() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def echo() -> None:
+            with listening.accept()[0] as near:
+                near.sendall(near.recv(65_536))
+
+        thread = threading.Thread(target=echo)
+        thread.start()
+        error = failure(Server(listening.getsockname()[1]), query={"key": "s3cret"})
+        thread.join()
+    assert error.error == "ConnectionFailed"
+    assert "s3cret" not in error.message
 
 
 def test_nobody_listening_and_no_such_name() -> None:

@@ -72,6 +72,8 @@ def test_a_redirect_takes_it_to_no_other_host(kind, values):
         ({"crm": ("secret", {"value": SECRET})}, "WrongCredential"),
         ({"crm": ("bearer", {"token": f"{SECRET}\r\nX: y"})}, "WrongCredential"),
         ({"crm": ("bearer", {"token": f"{SECRET}é"})}, "WrongCredential"),
+        ({"crm": ("bearer", {"token": f"{SECRET} "})}, "WrongCredential"),
+        ({"crm": ("api_key", {"name": "X-Key", "value": f" {SECRET}"})}, "WrongCredential"),
         ({"crm": ("api_key", {"name": "X Key", "value": SECRET})}, "WrongCredential"),
         ({"crm": ("api_key", {"name": "Host", "value": SECRET})}, "InvalidInput"),
         ({"crm": ("oauth2_client_credentials", {})}, "TokenRefused"),

@@ -2,12 +2,21 @@ from __future__ import annotations
 
 import json
 import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from select import select
+from threading import Thread
 
 import pytest
+import requests
 
 from shared.errors import Invalid
 from shared.nodes.base import NodeError
+from shared.nodes.outputs._mail import mail
+from shared.nodes.outputs._notification import Message
 from shared.nodes.registry import get
+from shared.outbound.guarded_requests import GuardedRequests, guarded
 from tests import smtp_server
 from tests.echo_server import serving
 from tests.shared.nodes.calls import Keyring, Outside, execute, fits, problems
@@ -201,6 +210,46 @@ def test_a_mail_server_that_says_nothing():
         with pytest.raises(NodeError) as caught:
             execute("notification", config, TEXT, world=outside, timeout_seconds=2)
     assert caught.value.error == "Timeout"
+
+
+@contextmanager
+def talking(parts: Iterator[bytes], pause: float) -> Iterator[int]:
+    """The port of a server that says these parts, one after another, as long as somebody listens."""
+
+    def say(listening: socket.socket) -> None:
+        with listening.accept()[0] as connection, suppress(ConnectionError):
+            for part in parts:
+                connection.sendall(part)
+                if pause and select([connection], [], [], pause)[0] and not connection.recv(10_000):
+                    return
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = Thread(target=say, args=(listening,))
+        thread.start()
+        yield listening.getsockname()[1]
+        thread.join(20)
+        assert not thread.is_alive()
+
+
+@pytest.mark.parametrize(("pause", "name"), [(0.0, "ConnectionFailed"), (0.2, "Timeout")])
+def test_a_mail_server_whose_reply_has_no_end(pause, name):
+    """It costs neither memory nor, for longer than it may, a thread."""
+    with talking(iter(lambda: b"220-and more\r\n", b""), pause) as port:
+        server = {"host": "127.0.0.1", "port": port, "from": "a@b.example", "tls": "off"}
+        began = time.monotonic()
+        with pytest.raises(NodeError) as caught:
+            mail(Message("", "x", "text", ("a@first.example",), "k"), server, frozenset({f"127.0.0.1:{port}"}), 1.0)
+        assert time.monotonic() - began < 5
+    assert caught.value.error == name
+
+
+def test_a_service_whose_answer_has_no_end():
+    with talking(iter(lambda: b"x", b""), 0.2) as port, guarded(frozenset({f"127.0.0.1:{port}"}), 1.0) as outcome:
+        began = time.monotonic()
+        with pytest.raises(requests.Timeout):
+            GuardedRequests().post(f"http://127.0.0.1:{port}/")
+        assert time.monotonic() - began < 5
+        assert isinstance(outcome.failure, requests.Timeout)
 
 
 # --- a webhook -------------------------------------------------------------------------------------------------------

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 from typing import Any
 
 import pytest
 
-from shared.nodes.base import NodeError
+from shared.nodes.base import Effect, NodeError
+from shared.nodes.registry import get
 from shared.outbound import sdk
 from tests.shared.nodes.calls import Outside, call, problems, run
 from tests.shared.nodes.http_server import Reply, Server, serving
@@ -61,6 +63,24 @@ def test_an_answer_is_bounded_and_never_unpacked(monkeypatch: pytest.MonkeyPatch
             chat("openai_chat", server, {"credential": "openai", "max_retries": 0})
         assert (caught.value.error, caught.value.retryable) == ("ResponseTooLarge", False)
     assert server.asked[0].headers["accept-encoding"] == "identity"
+
+
+def test_a_cookie_is_nobody_elses() -> None:
+    """Tenants share the client: what one of them was given to prove who it is must not go with another's requests."""
+    with serving(
+        [Reply(openai_says("x").body, 200, {"Set-Cookie": "session=ours; Path=/"}), openai_says("y")]
+    ) as server:
+        config = {"model": "m-1", "credential": "openai"}
+        asking = [call("openai_chat", config, {"messages": "Hello"}, world=outside(server)) for _ in range(2)]
+        node_type = get("openai_chat")
+        assert isinstance(node_type, Effect)
+
+        async def ask() -> None:  # in one event loop: the client belongs to it
+            for each in asking:
+                await node_type.execute(each)
+
+        asyncio.run(ask())
+    assert [asked.headers.get("cookie") for asked in server.asked] == [None, None]
 
 
 def test_a_redirect_is_not_followed() -> None:

@@ -13,9 +13,12 @@ from pydantic import BaseModel
 
 from shared.errors import NotFound
 from shared.nodes.base import NodeError
+from shared.nodes.external import _openapi_request
 from shared.nodes.registry import get
 from tests.servers.asgi import serving
 from tests.shared.nodes.calls import Keyring, Outside, execute, problems
+from tests.shared.nodes.http_server import Reply
+from tests.shared.nodes.http_server import serving as serving_http
 
 app = FastAPI(title="Shop", version="1")
 
@@ -196,6 +199,54 @@ EVIL = {"openapi": "3.1.0", "info": {"title": "x", "version": "1"}, "paths": {"/
 )
 def test_descriptions_that_are_none(base: str, config: Any, error: str) -> None:
     assert refused(base, "x", server_url=base, **config).error == error
+
+
+def described(schema: Any, version: str = "3.1.0", **schemas: Any) -> dict[str, Any]:
+    """A description whose operation x takes a body of this schema."""
+    body = {"content": {"application/json": {"schema": schema}}}
+    operation = {"operationId": "x", "requestBody": body, "responses": {"200": {"description": "it is done"}}}
+    return {**EVIL, "openapi": version, "paths": {"/": {"post": operation}}, "components": {"schemas": schemas}}
+
+
+MAPPED = {"oneOf": [{"$ref": "#/components/schemas/A"}], "default": {"k": "a"}}
+
+
+@pytest.mark.parametrize("version", ["3.0.3", "3.1.0"])
+@pytest.mark.parametrize(
+    ("word", "error"), [("$dynamicRef", "InvalidSpec"), ("discriminator", "InvalidRequest"), ("$id", "InvalidSpec")]
+)
+def test_no_reference_is_fetched(version: str, word: str, error: str) -> None:
+    with serving_http([Reply({"type": "string"})] * 4) as other:
+        schema = {
+            "$dynamicRef": {"$dynamicRef": other.url, "default": 1},
+            "discriminator": {**MAPPED, "discriminator": {"propertyName": "k", "mapping": {"a": other.url}}},
+            "$id": {"$id": f"{other.url}/", "$ref": "#/none", "default": 1},
+        }[word]
+        spec = described(schema, version, A={"type": "object"})
+        failed = refused("http://127.0.0.1:1", "x", body={"k": "a"}, spec=spec, server_url="http://127.0.0.1:1")
+        assert (other.asked, other.connections) == ([], 0)
+    assert failed.error in (error, "InvalidSpec")
+
+
+@pytest.mark.parametrize("version", ["3.0.3", "3.1.0"])
+def test_a_pattern_that_takes_for_ever(version: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_openapi_request, "BUDGET_SECONDS", 0.2)
+    spec = described({"type": "string", "pattern": "^(a|aa)+$", "default": "a" * 60 + "!"}, version)
+    failed = refused("http://127.0.0.1:1", "x", body="a" * 60 + "!", spec=spec, server_url="http://127.0.0.1:1")
+    assert failed.error == "InvalidSpec"
+    assert "too long" in failed.message
+
+
+@pytest.mark.parametrize("text", ["- " * 100_000, "[" * 100_000, '{"openapi": ' + "[" * 900 + "]" * 900 + "}"])
+def test_a_description_that_is_nested_too_deep(text: str) -> None:
+    with pytest.raises(NodeError) as failed:
+        run("http://127.0.0.1:1", "x", world=Outside(files=Kept(text)), spec_file="shop.yaml")
+    assert failed.value.error == "InvalidSpec"
+
+
+def test_rules_that_cannot_be_bounded_are_not_taken() -> None:
+    schema = {"unevaluatedProperties": False, "patternProperties": {"^(a|aa)+$": {}}}
+    assert "not supported" in refused("http://127.0.0.1:1", "x", body={}, spec=described(schema)).message
 
 
 def test_an_operation_that_is_not_there(base: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -100,6 +100,31 @@ def test_one_that_may_be_no_good_is_not_used_again(why: str, monkeypatch: pytest
         async with connected(made.way, {}, NOBODY) as other:
             assert other is not line
         assert line.said[-1] == "closed"
+
+    run(work())
+
+
+def test_one_is_closed_when_its_user_goes_while_it_is_looked_at() -> None:
+    made = Exchange()
+    looking = asyncio.Event()
+
+    async def stuck(_: Line) -> bool:
+        looking.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def use() -> None:
+        async with connected(replace(made.way, alive=stuck), {"host": "a"}, NOBODY):
+            pass
+
+    async def work() -> None:
+        await use()
+        second = asyncio.create_task(use())
+        await looking.wait()
+        second.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await second
+        assert made.lines[0].said == ["settled", "closed"]
 
     run(work())
 

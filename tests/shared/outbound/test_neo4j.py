@@ -76,6 +76,8 @@ def test_the_node_gives_the_same_shapes_as_for_a_graph_of_ones_own() -> None:
     [
         (Script(refuses=True), "WrongCredential"),
         (Script(failure="Neo.ClientError.Statement.SyntaxError"), "QueryFailed"),
+        (Script(failure="Neo.ClientError.Schema.ConstraintValidationFailed", says="secret words"), "QueryFailed"),
+        (Script(failure="Neo.ClientError.Statement.TypeError", says="secret words"), "QueryFailed"),
         (Script(failure="Neo.ClientError.Statement.AccessMode"), "ReadOnly"),
         (Script(failure="Neo.ClientError.Transaction.TransactionTimedOut"), "Timeout"),
         (Script(failure="Neo.TransientError.General.OutOfMemoryError"), "Unavailable"),
@@ -92,6 +94,7 @@ def test_what_goes_wrong(script: Script, error: str) -> None:
     assert error in GraphQuery.errors
     assert SECRET not in str(caught.value)
     assert "secret words" not in str(caught.value)
+    assert ("what the server says" in str(caught.value)) == str(script.failure).endswith("SyntaxError")
 
 
 @pytest.mark.parametrize(

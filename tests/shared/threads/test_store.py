@@ -60,6 +60,37 @@ def test_a_thread_that_was_removed_begins_anew(store):
     assert [m["content"] for m in store.history("t", 9)] == ["new"]
 
 
+def test_a_thread_that_is_begun_anew_while_the_old_one_goes_loses_nothing(store, monkeypatch):
+    store.append("t", [user("old")], key="1")
+    old, delete = store.get("t"), TenantTable.delete
+
+    def and_then(table, key, *condition):
+        delete(table, key, *condition)
+        store.append("t", [user("new")], key="2")
+
+    monkeypatch.setattr(TenantTable, "delete", and_then)
+    store.remove(old)
+    assert [m["content"] for m in store.history("t", 9)] == ["new"]
+    assert store.append("t", [user("new")], key="2") == 0
+
+
+def test_a_removal_that_broke_off_is_made_again(store, tenant, monkeypatch):
+    store.append("t", [user("a"), user("b")], key="1")
+
+    def dies(*_a):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TenantTable, "delete_all", dies)
+        with pytest.raises(KeyboardInterrupt):
+            store.remove(store.get("t"))
+    store.remove(store.get("t"))
+    table = TenantTable(tenant)
+    assert list(table.query_all(table.keys.thread("t"))) == []
+    with pytest.raises(NotFound):
+        store.get("t")
+
+
 def test_a_change_needs_the_newest_version(store):
     store.append("t", [user("a")], key="1")
     before = store.get("t")

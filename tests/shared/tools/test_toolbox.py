@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -67,6 +68,34 @@ def test_a_catalogue_of_every_kind() -> None:
     assert found[1].input_schema["required"] == ["a"]
     assert (found[2].description, found[2].input_schema["required"]) == ("Adds two numbers.", ["a", "b"])
     assert found[4].source == {"kind": "mcp", "server": "own", "tool": "add"}
+
+
+def test_no_other_name_leads_around_a_persons_consent() -> None:
+    with own.serving() as server:
+        mine = world(server.document(allowed_tools=["add", "words"]))
+        guarded = {"kind": "mcp", "server": "own", "tool": "add", "ask_a_person": True}
+        mine.resources = shelf(server.document(allowed_tools=["add", "words"]), sums=guarded)
+        found = catalogue(mine, ["sums"], ["own"])
+    assert [(s.name, s.asks) for s in found] == [("sums", True), ("own__words", False)]
+
+
+def test_a_server_that_fails_leaves_no_session_with_the_others_open() -> None:
+    done = threading.Event()
+
+    def slow(_params: Any) -> Any:
+        done.wait(10)
+        return listed()
+
+    async def left_over(there: Outside) -> int:
+        with pytest.raises(NodeError, match="ServerNotFound"):
+            await box(there).catalogue([], ["scripted", "missing"])
+        return len(asyncio.all_tasks()) - 1
+
+    with scripted({"tools/list": slow}) as server:
+        try:
+            assert asyncio.run(left_over(world(document(server)))) == 0
+        finally:
+            done.set()
 
 
 def test_names_are_such_as_models_take_and_unique() -> None:

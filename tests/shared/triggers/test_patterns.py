@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import random
+import time
 from typing import Any
 
 import pytest
@@ -208,3 +209,21 @@ def test_random_patterns_mean_what_the_emulator_takes_them_for(seed):
         assert matches(pattern, event) is theirs, json.dumps([pattern, event])
         hits += theirs
     assert hits > 50
+
+
+def test_much_to_compare_takes_no_long_time() -> None:
+    """An event has 256 KB and a pattern 4: one by one, that would be a minute of the dispatcher, which all share."""
+    began = time.monotonic()
+    values = [1] * 1_300
+    assert not matches({"detail": {"a": values}}, {"detail": {"a": [0] * 80_000}})
+    assert not matches({"detail": {"a": values}}, {"detail": {"a": list(range(2, 40_000))}})
+    blocks = [{"cidr": "10.0.0.0/8"}] * 160
+    assert not matches({"detail": {"a": blocks}}, {"detail": {"a": ["1.1.1.1"] * 20_000}})
+    assert time.monotonic() - began < 5
+
+
+def test_lists_in_lists_however_deep() -> None:
+    value: Any = 1
+    for _ in range(2_000):
+        value = [value]
+    assert matches({"detail": {"a": [1]}}, {"detail": {"a": value}})
