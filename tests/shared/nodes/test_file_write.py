@@ -126,8 +126,9 @@ def test_a_table_that_would_be_far_too_large_is_not_even_begun(world: Outside) -
 
 
 def test_a_store_that_is_down_is_worth_another_attempt(world: Outside, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(world, "x")
     wire = Wire(monkeypatch)
-    wire.reset(Strike(0, "after", unavailable))
+    wire.reset(Strike(1, "after", unavailable))  # the first call takes room, the second writes
     with pytest.raises(NodeError) as caught:
         write(world, "x")
     assert (caught.value.error, caught.value.retryable) == ("Unavailable", True)

@@ -37,7 +37,7 @@ def test_other_data_is_the_body(data: Any) -> None:
         {"auth": "digest"},
         {"preset": "gitlab"},
         {"header": "X Signature"},
-        {"response_mode": "node"},
+        {"response_mode": "nobody"},
         {"secret": "never in a document"},
     ],
 )
