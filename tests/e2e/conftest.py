@@ -17,6 +17,7 @@ from tests.model_server import serving_models
 from tests.servers.databases import Database
 from tests.servers.mcp.own import Own
 from tests.servers.mcp.own import serving as serving_mcp
+from tests.servers.qdrant import qdrant
 from tests.servers.shop import serving as serving_shop
 from tests.shared.nodes.http_server import Server
 from tests.smtp_server import SmtpServer
@@ -75,6 +76,13 @@ def mind() -> Iterator[tuple[Model, Server]]:
 
 
 @pytest.fixture(scope="session")
+def qdrant_server() -> Iterator[str]:
+    """A stand-in for Qdrant; its address."""
+    with qdrant() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
 def local(
     echo: EchoServer,
     smtp: SmtpServer,
@@ -84,13 +92,15 @@ def local(
     mind: tuple[Model, Server],
     postgres_server: Database,
     mariadb_server: Database,
+    redis_server: Database,
+    qdrant_server: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Stack]:
     with pytest.MonkeyPatch.context() as patch:
         for name in [n for n in os.environ if n.startswith("OPENAI_")]:
             patch.delenv(name)
         hosts = [echo.host, smtp.host, shop.removeprefix("http://"), mcp.host, models.host, mind[1].host]
-        hosts += [postgres_server.host, mariadb_server.host]
+        hosts += [postgres_server.host, mariadb_server.host, redis_server.host, qdrant_server.removeprefix("http://")]
         stack = start(tmp_path_factory.mktemp("local-aws"), hosts)
     try:
         yield stack
