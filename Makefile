@@ -51,7 +51,7 @@ catalogue: setup ## write docs/nodes anew, from the node types
 docs: catalogue ## write all generated documents anew
 	$(PYTHON) -m infrastructure.openapi docs/openapi.json
 
-dev: setup ## the local AWS with the project on it; DETACH=1 returns when it is ready, ALLOW=host:port lets http_request there
+dev: setup ## the local AWS with the project on it; DETACH=1 returns when it is ready, ALLOW=host:port lets nodes reach it
 	@exec $(PYTHON) -m infrastructure.local up $(if $(DETACH),--detach) $(foreach host,$(ALLOW),--allow $(host))
 
 stop: ## end what `make dev DETACH=1` started

@@ -115,7 +115,7 @@ def main() -> int:
     parser.add_argument("command", choices=["up", "stop"])
     parser.add_argument("--state", type=Path, default=ROOT / ".local", help="folder that keeps everything (.local)")
     parser.add_argument("--detach", action="store_true", help="return when it is ready")
-    parser.add_argument("--allow", action="append", default=[], help="a host:port that http_request may reach")
+    parser.add_argument("--allow", action="append", default=[], help="a host:port that nodes may reach")
     options = parser.parse_args()
     state = options.state.resolve()
     try:

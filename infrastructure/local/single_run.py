@@ -55,7 +55,7 @@ def run(
 ) -> bool:
     """Run the document (whose plan it is) and print what happened; whether the run completed.
 
-    `answers` are those to questions, by node; None: nobody answers. `allow`: what http_request may reach although it
+    `answers` are those to questions, by node; None: nobody answers. `allow`: what nodes may reach although it
     is private. `logs`: the functions' own lines go to standard error.
     """
     shown = sys.stdout  # where the functions, too, write their logs

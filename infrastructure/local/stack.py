@@ -142,7 +142,7 @@ def _name_of(function: str) -> str:
 def start(state: Path, allowed_hosts: Sequence[str] = ()) -> Stack:
     """Start the local AWS with its state in `state`, deploy, and seed two tenants.
 
-    `allowed_hosts` are the loopback `host:port` pairs that http_request may reach. The caller stops the stack; if this
+    `allowed_hosts` are the loopback `host:port` pairs that nodes may reach. The caller stops the stack; if this
     raises (LocalError), nothing is left running.
     """
     state = state.resolve()

@@ -109,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="HOST:PORT",
         action="append",
         default=[],
-        help="http_request may go there though it is private",
+        help="nodes may go there though it is private",
     )
     running.add_argument("--logs", action="store_true", help="the functions' log lines, on standard error")
     return parser
