@@ -30,6 +30,11 @@ for _name in [n for n in os.environ if n.startswith(("SW_", "AWS_"))]:
 os.environ.update(cloud.ENVIRONMENT)
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Bytes are no names: archives hold the time they were made, and workers must agree on what they collect."""
+    return argname if isinstance(val, bytes) else None
+
+
 def forget_everything() -> None:
     """Drop every cache of this process that depends on the environment or on what is stored."""
     from shared import limits

@@ -2,11 +2,13 @@
 
 - A Python exception has its class's name as errorType (MiniStack: always Runtime.HandlerError), so that Retry and Catch
   can tell errors apart; and it does not end the worker (MiniStack starts a new process after every exception).
-- A worker that is killed in the middle of a call gives Runtime.ExitError.
+- A worker that is killed in the middle of a call gives Runtime.ExitError. One that died before it had read the call is
+  replaced, as Lambda replaces an environment that it lost.
 """
 
 from __future__ import annotations
 
+import errno
 from typing import Any, Final
 
 from ministack.core import lambda_runtime
@@ -20,6 +22,7 @@ _OURS: Final = f"""sys.stderr.write(traceback.format_exc())
             _real_stdout.write(json.dumps({{"status": "ok", "result": {{"{_RAISED}": {{
                 "errorMessage": str(e), "errorType": type(e).__name__,
                 "stackTrace": traceback.format_tb(e.__traceback__)}}}}}}) + "\\n")"""
+_UNREAD: Final = f"[Errno {errno.EPIPE}]"
 _DIED: Final = ("Worker process died", "Worker returned no response")
 
 
@@ -37,7 +40,10 @@ def apply() -> None:
     invoke, execute = lambda_runtime.Worker.invoke, lambda_svc._execute_function_warm
 
     def invoke_worker(worker: Any, *arguments: Any, **more: Any) -> dict[str, Any]:
-        return as_an_error(invoke(worker, *arguments, **more))
+        response = invoke(worker, *arguments, **more)
+        if str(response.get("error", "")).startswith(_UNREAD):  # a handler starts when it has the whole line
+            response = invoke(worker, *arguments, **more)
+        return as_an_error(response)
 
     def execute_function(func: dict[str, Any], event: Any, request_id: str) -> dict[str, Any]:
         return as_on_aws(execute(func, event, request_id))

@@ -129,6 +129,7 @@ def test_tests_can_look_into_it_and_kill_a_worker(tmp_path: Path) -> None:
         assert killed
         for pid in killed:
             os.kill(pid, signal.SIGKILL)
+        until(lambda: set(killed) & set(local.worker_pids("api")), lambda alive: not alive)  # signals take their time
         assert httpx.get(url, headers=local.tenants[1].headers, timeout=30, trust_env=False).status_code == 200
         assert not set(killed) & set(local.worker_pids("api"))
         configured = local.client("lambda").get_function_configuration(FunctionName="statewright-runner")
