@@ -101,7 +101,7 @@ def _fired(
         records = given(plan, outputs, objects, field=field, origin="pinned")
     left = max(0.0, until - time.monotonic())
     run = fire(who.tenant, published, trigger, data, by, occasion=mark, wait_seconds=left, given=records)
-    return _awaited(RunStore(TenantTable(who.tenant)), run, until if left else None)
+    return awaited(RunStore(TenantTable(who.tenant)), run, until if left else None)
 
 
 def _check_size(data: Any) -> None:
@@ -133,7 +133,7 @@ def _problem(fault: str, trigger: str) -> Problem:
     return Problem("bad_trigger_data", f"{path}: {rule}", path[:200], trigger)
 
 
-def _awaited(runs: RunStore, run: Run, until: float | None) -> Run:
+def awaited(runs: RunStore, run: Run, until: float | None) -> Run:
     """The run when it has ended, or as it is when the time is over; None: nobody waits. The first look is at once: an
     Express execution is over by now.
     """

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from shared.tenancy import Role
 
 
 @dataclass(frozen=True, slots=True)
 class TenantRecord:
-    """A tenant. `rate_limit` is requests a second, None for the default."""
+    """A tenant. `rate_limit` is requests a second, None for the default.
+
+    `assistant` is the model for the platform's own questions, in the shape of `shared.resources.documents.Model`.
+    """
 
     id: str
     name: str
     created_at: int
     version: int = 1
     rate_limit: int | None = None
+    assistant: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -93,9 +94,9 @@ def tenant(who: Principal) -> TenantRecord:
     return MemberStore(TenantTable(who.tenant)).tenant()
 
 
-def rename_tenant(who: Principal, name: str, known: int | None) -> TenantRecord:
-    """Give the tenant another name. Raises PreconditionFailed."""
-    return MemberStore(TenantTable(who.tenant)).rename_tenant(name, known)
+def change_tenant(who: Principal, values: Mapping[str, Any], known: int | None) -> TenantRecord:
+    """Change the tenant's `name`, or its `assistant` (null: none). Raises PreconditionFailed."""
+    return MemberStore(TenantTable(who.tenant)).change_tenant(values, known)
 
 
 def users(who: Principal, cursor: str | None, limit: int) -> Listing[Member]:

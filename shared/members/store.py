@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -25,7 +27,14 @@ def stored(record: TenantRecord | Member | UserType | ApiKey) -> Item:
 
 def tenant_of(item: Item) -> TenantRecord:
     """A tenant's record from its item."""
-    return TenantRecord(item["id"], item["name"], item["created_at"], item["version"], item.get("rate_limit"))
+    return TenantRecord(
+        id=item["id"],
+        name=item["name"],
+        created_at=item["created_at"],
+        version=item["version"],
+        rate_limit=item.get("rate_limit"),
+        assistant=json.loads(item["assistant"]) if "assistant" in item else None,
+    )
 
 
 def member_of(item: Item) -> Member:
@@ -90,9 +99,10 @@ class MemberStore:
         """The tenant itself. Raises NotFound."""
         return tenant_of(self._get(self._keys.tenant_meta(), "tenant"))
 
-    def rename_tenant(self, name: str, known: int | None) -> TenantRecord:
-        """Give the tenant another name. Raises PreconditionFailed if it is not at version `known`."""
-        return tenant_of(self._change(self._keys.tenant_meta(), {"name": name}, known, "tenant"))
+    def change_tenant(self, values: Mapping[str, Any], known: int | None) -> TenantRecord:
+        """Change the tenant's `name` or `assistant`. Raises PreconditionFailed if it is not at version `known`."""
+        kept = {n: json.dumps(v) if n == "assistant" else v for n, v in values.items()}
+        return tenant_of(self._change(self._keys.tenant_meta(), kept, known, "tenant"))
 
     def member(self, user_id: str) -> Member:
         """A user. Raises NotFound."""

@@ -21,6 +21,7 @@ from shared.workflows.store import Json, WorkflowStore, described
 
 # Words that stand where an id stands in the API's paths, now or in what spec'd routes will need.
 RESERVED: Final = frozenset({"executions", "generate", "import", "nodes", "resources", "templates", "validate"})
+RESERVED_PREFIX: Final = "inner-"  # see stepfunctions.inner
 MAX_DOCUMENT: Final = 5_000_000  # as `shared.answers` counts: what is stored can be read back in one answer
 _MAX_NAME: Final = 200
 _TRIES: Final = 5
@@ -28,8 +29,8 @@ _TRIES: Final = 5
 
 def create(who: Principal, document: Document) -> tuple[Workflow, Json]:
     """A new workflow. Raises Conflict if the id that the document names is taken, Invalid if it may not be used."""
-    if document.id in RESERVED:
-        message = f"{document.id} is a word of the API's paths; choose another id"
+    if document.id in RESERVED or (document.id or "").startswith(RESERVED_PREFIX):
+        message = f"{document.id} is a word of the platform's own; choose another id"
         raise Invalid(message, errors=[Problem("reserved_id", message, "id")])
     workflow_id = document.id or new_id("wf")
     stored = as_json(document, workflow_id)

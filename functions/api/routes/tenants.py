@@ -43,8 +43,8 @@ def get_current(who: Reader, response: Response) -> TenantOut:
 
 
 @router.patch("/current")
-def rename(body: TenantPatch, who: Writer, known: IfMatch, response: Response) -> TenantOut:
-    """Give the tenant another name."""
-    changed = service.rename_tenant(who, body.name, known)
+def change(body: TenantPatch, who: Writer, known: IfMatch, response: Response) -> TenantOut:
+    """Change the tenant's name, or the model that guided workflows and the generator ask."""
+    changed = service.change_tenant(who, body.model_dump(exclude_unset=True), known)
     response.headers["ETag"] = etag_of(changed.version)
     return TenantOut.model_validate(changed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functions.api.schemas.api_keys import NewApiKey
 from functions.api.schemas.base import Answer, Body, Name, TimeOut
 from functions.api.schemas.users import Email, Password, UserOut
+from shared.resources.documents import Model
 
 
 class OwnerIn(Body):
@@ -27,12 +28,14 @@ class TenantOut(Answer):
     id: str
     name: str
     created_at: TimeOut
+    assistant: Model | None = None
 
 
 class TenantPatch(Body):
-    """What a tenant may change of itself."""
+    """What a tenant may change of itself. What is not given stays; `assistant: null` takes it away."""
 
-    name: Name
+    name: Name = ""  # not null, and kept where it is not given
+    assistant: Model | None = None
 
 
 class SignedUpOut(Answer):

@@ -84,11 +84,11 @@ def test_an_address_left_over_from_a_call_that_died_is_free_again_in_time(aws, m
 
 
 def test_a_stale_rename_is_refused(owner):
-    assert service.rename_tenant(who(owner), "New", 1).version == 2
+    assert service.change_tenant(who(owner), {"name": "New"}, 1).version == 2
     with pytest.raises(PreconditionFailed):
-        service.rename_tenant(who(owner), "Newer", 1)
+        service.change_tenant(who(owner), {"name": "Newer"}, 1)
     assert service.tenant(who(owner)).name == "New"
-    assert service.rename_tenant(who(owner), "Newest", None).name == "Newest"
+    assert service.change_tenant(who(owner), {"name": "Newest"}, None).name == "Newest"
 
 
 # ---- users --------------------------------------------------------------------------------------------------------
