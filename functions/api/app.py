@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from pkgutil import iter_modules
+from threading import Lock
 from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI
@@ -34,10 +35,16 @@ class Nouns:
 
     def __init__(self, app: FastAPI) -> None:
         self._app = app
+        self._one = Lock()  # the first requests for a noun may come together where a process takes several
         self.waiting = {m.name.replace("_", "-"): m.name for m in iter_modules(routes.__path__)}
 
     def mount(self, noun: str) -> None:
         """Make a noun's routes answer, if there is such a noun and they do not yet."""
+        if noun in self.waiting:
+            with self._one:
+                self._mount(noun)
+
+    def _mount(self, noun: str) -> None:
         name = self.waiting.get(noun)
         if name is None:
             return

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from infrastructure.bench import compiler, crud, engine, imports, retrieval, runs, sandbox, transitions
+from infrastructure.bench import compiler, crud, engine, imports, retrieval, runs, sandbox, sizes, transitions
 from infrastructure.bench.bare.deploy import deploy
 from infrastructure.bench.figures import Figure, table, write
 from infrastructure.bench.sides import BenchFailed, Sides
@@ -27,6 +27,7 @@ _OUTPUT: Final = ROOT / ".local" / "bench.json"
 _IMPORTS: Final = {False: (15, 80.0), True: (2, 10.0)}
 _SANDBOX: Final = {False: (20, 20.0), True: (2, 5.0)}
 _CRUD: Final = {False: (100, 30.0), True: (5, 5.0)}
+_SIZES: Final = {False: (15, 10_000, 100_000), True: (3, 200, 500)}  # rounds, workflows, runs
 _RUNS: Final = {False: (15, 60.0), True: (2, 10.0)}
 _COMPILER: Final = {False: (5, 200), True: (1, 5)}  # rounds, random graphs
 _ENGINE: Final = {False: (5, 900, 10_000), True: (1, 100, 1_000)}  # rounds, nodes, items
@@ -76,7 +77,9 @@ def _on_local_aws(state: Path, *, quick: bool) -> list[Figure]:
                 _say("CRUD …")
                 figures = crud.measure(sides, *_CRUD[quick])
                 _say("runs …")
-                return [*figures, *runs.measure(sides, host, *_RUNS[quick])]
+                figures += runs.measure(sides, host, *_RUNS[quick])
+                _say("sizes …")
+                return [*figures, *sizes.measure(sides, *_SIZES[quick])]
         finally:
             stack.stop()
 

@@ -12,6 +12,8 @@ from unittest.mock import patch
 import boto3
 import yaml
 from moto import mock_aws
+from moto.cognitoidp.exceptions import NotAuthorizedError
+from moto.cognitoidp.models import CognitoIdpUserPool
 from moto.dynamodb.responses import DynamoHandler
 
 from infrastructure.local.archive import ROOT
@@ -72,7 +74,8 @@ def account() -> Iterator[dict[str, str]]:
     """An account of moto's with the resources in it; gives the environment that a function would have.
 
     DynamoDB's writes and transactions are atomic. Moto's are not when threads meet — one reads, the other writes, the
-    first writes what it has made of what it read — so here they take turns.
+    first writes what it has made of what it read — so here they take turns. And Cognito refuses a refresh token that it
+    does not know, where moto falls over.
     """
     turn, call_action = threading.RLock(), DynamoHandler.call_action
 
@@ -80,7 +83,18 @@ def account() -> Iterator[dict[str, str]]:
         with turn:
             return call_action(handler)
 
-    with mock_aws(), patch.object(DynamoHandler, "call_action", in_turn):
+    refreshed = CognitoIdpUserPool.create_tokens_from_refresh_token
+
+    def known(pool: Any, token: str) -> Any:
+        if token not in pool.refresh_tokens:
+            raise NotAuthorizedError("Invalid Refresh Token")
+        return refreshed(pool, token)
+
+    with (
+        mock_aws(),
+        patch.object(DynamoHandler, "call_action", in_turn),
+        patch.object(CognitoIdpUserPool, "create_tokens_from_refresh_token", known),
+    ):
         yield _deploy()
 
 
@@ -107,6 +121,7 @@ def _deploy() -> dict[str, str]:
     )["UserPoolClient"]["ClientId"]
     _client("events").create_event_bus(Name="sw-test")
     _client("scheduler").create_schedule_group(Name="sw-test")
+    deliveries = _client("sqs").create_queue(QueueName="sw-test-deliveries")["QueueUrl"]
     role = f"arn:aws:iam::{ACCOUNT}:role/sw-test-"
     function = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:sw-test-"
     return {
@@ -115,6 +130,7 @@ def _deploy() -> dict[str, str]:
         "SW_FILES_BUCKET": "sw-test-files",
         "SW_KMS_KEY": _client("kms").create_key()["KeyMetadata"]["Arn"],
         "SW_BUS": "sw-test",
+        "SW_DELIVERIES_QUEUE": deliveries,
         "SW_USER_POOL_ID": pool_id,
         "SW_USER_POOL_CLIENT_ID": client_id,
         "SW_SCHEDULER_GROUP": "sw-test",
