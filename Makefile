@@ -3,7 +3,7 @@
 PYTHON := .venv/bin/python
 SAM := .local/sam/bin/sam
 
-.PHONY: help setup demo test servers dev stop check bench fmt golden catalogue docs package
+.PHONY: help setup demo test servers dev stop check bench fmt golden catalogue docs client package
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ dev: setup ## the local AWS with the project on it; DETACH=1 returns when it is 
 
 stop: ## end what `make dev DETACH=1` started
 	@exec $(PYTHON) -m infrastructure.local stop
+
+client: setup ## a wheel of the Python client, made from the OpenAPI document
+	$(PYTHON) -m infrastructure.client --wheel
 
 package: setup $(SAM) ## the functions' archives, as they are deployed to AWS
 	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint

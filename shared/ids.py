@@ -1,8 +1,9 @@
 """Ids: a prefix and a ULID (https://github.com/ulid/spec), so that they sort by the time they were made.
 
 Prefixes: `t` tenant (no separator: it goes into keys), `us_` user, `ut_` user type, `key_` API key, `wf_` workflow,
-`ex_` execution, `tk_` task, `wh_` webhook, `sch_` schedule, `co_` collection, `th_` thread, `ev_` event,
-`nt_` notification, `req_` request.
+`ex_` execution, `tk_` task, `wh_` webhook, `whs_` webhook subscription, `sch_` schedule, `co_` collection,
+`th_` thread, `ev_` event, `nt_` notification, `tp_` template, `gen_` generation, `sh_` shared link,
+`gi_` guided conversation, `req_` request.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ from shared.tenancy import Tenant
 CACHE_KB_AN_HOUR: Final = 10_000_000  # ten gigabytes of cached values that a tenant may write in an hour
 _CACHE_CHUNK_KB: Final = 1_000  # a small part of that: many processes may each write a little
 DEFAULT_RATE: Final = 100  # requests a second and tenant; a tenant's record may hold its own `rate_limit`
+SHARED_LINKS_PER_HOUR: Final = 600  # that one address may open
 _WINDOW_S: Final = 10
 _RATE_CACHED_S: Final = 30.0
 _HOUR_S: Final = 3600
@@ -41,7 +42,7 @@ def count_request(tenant: Tenant) -> None:
         change = Change(set={"ttl": (window + 2) * _WINDOW_S}, add={"count": amount})
         return int(table.update(table.keys.rate(window), change)["count"])
 
-    rate = _rate_of(table)
+    rate = rate_of(table)
     _take(tenant.id, rate * _WINDOW_S, _WINDOW_S, add, f"over {rate} requests a second; wait and try again")
 
 
@@ -70,6 +71,16 @@ def count_log_in(address: str) -> None:
     _count_address("log-in", address, settings().logins_per_hour, 300)
 
 
+def count_shared_link(address: str) -> None:
+    """Count one reading of a shared link from an IP address, of which only a digest is kept. Raises RateLimited."""
+    _count_address("shared link", address, "", SHARED_LINKS_PER_HOUR)
+
+
+def count_link(address: str) -> None:
+    """Count one call of a link that works without an account, likewise. Raises RateLimited."""
+    _count_address("link", address, "", 1_000)
+
+
 def _count_address(what: str, address: str, setting: str, default: int) -> None:
     directory, mark = Directory(), digest("address", what, address)
 
@@ -80,7 +91,8 @@ def _count_address(what: str, address: str, setting: str, default: int) -> None:
     _take(mark, int(setting or default), _HOUR_S, add, f"too many requests for a {what} from here; try again later")
 
 
-def _rate_of(table: TenantTable) -> int:
+def rate_of(table: TenantTable) -> int:
+    """The requests a second that a tenant may make."""
     held = _rates.get(table.tenant.id)
     if held and held[0] > time.monotonic():
         return held[1]

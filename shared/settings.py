@@ -32,6 +32,7 @@ class Settings:
     scheduler_role_arn: str = ""
     schedule_dead_letters_arn: str = ""  # the queue for calls of the dispatcher that Scheduler gives up
     bus: str = ""  # the event bus
+    deliveries_queue: str = ""  # the address of the queue of webhooks to deliver
     user_pool_id: str = ""
     user_pool_client_id: str = ""
     jwks_url: str = ""  # where the user pool's keys are read; empty: at the pool's own address

@@ -35,7 +35,8 @@ class Tenant:
 class Principal:
     """A caller: their tenant, user or key, and what they may do.
 
-    `scopes` narrows the role (an API key's); None means everything the role allows.
+    `scopes` narrows the role (an API key's); None means everything the role allows. `made_by` is the user who made the
+    key.
     """
 
     tenant: Tenant
@@ -45,6 +46,12 @@ class Principal:
     user_id: str | None = None
     user_types: tuple[str, ...] = ()
     scopes: tuple[str, ...] | None = None
+    made_by: str | None = None
+
+    @property
+    def person(self) -> str | None:
+        """The user who acts, also by a key that they made; None where that is not known."""
+        return self.user_id or self.made_by
 
     def require(self, role: Role, scope: str) -> None:
         """Pass, or raise Forbidden. `scope` is `<noun>:read` or `<noun>:write`; a key may hold `<noun>:*` or `*`."""
@@ -73,6 +80,17 @@ def from_api_key(key: str) -> tuple[Tenant, str, str] | None:
     if len(parts) != 4 or parts[0] != "sw" or not _TENANT_ID.fullmatch(parts[1]):
         return None
     return Tenant(parts[1]), f"key_{parts[2]}", parts[3]
+
+
+def from_link(text: str, prefix: str) -> tuple[Tenant, str, str] | None:
+    """The parts of a link's token `<prefix>_<tenant>_<id>_<secret>`, or None if it is no such thing.
+
+    As in `from_api_key`, the tenant is only *claimed*: whoever opens the link compares the secret's hash first.
+    """
+    parts = text.split("_")
+    if len(parts) != 4 or parts[0] != prefix or not _TENANT_ID.fullmatch(parts[1]):
+        return None
+    return Tenant(parts[1]), f"{prefix}_{parts[2]}", parts[3]
 
 
 def from_envelope(envelope: dict[str, Any]) -> Tenant:

@@ -23,6 +23,7 @@ from stepfunctions.engine.payloads import NotJson, Value
 from stepfunctions.start import payload_objects
 
 OUR_SOURCE: Final = "statewright"
+FAILURE: Final = "failure"  # of a run, as it goes over the bus for `stepfunctions.error_workflows`
 _KIND: Final = "event"
 
 
@@ -60,6 +61,15 @@ def announce(tenant: Tenant, execution_id: str, events: Sequence[Event]) -> None
     except NotFound:
         return
     _put(tenant, run.chain + 1, [_shaped(e) for e in told])
+
+
+def tell_failures(tenant: Tenant, events: Sequence[Event]) -> None:
+    """Put failures among a run's events on the bus: there may be a workflow that starts then. Doing it again changes
+    nothing. Raises Unavailable.
+    """
+    failed = [e for e in events if e.type == "execution_failed"]
+    told = [{"tenant": tenant.id, "execution_id": e.execution_id, "attempt": e.facts["attempt"]} for e in failed]
+    bus.put(FAILURE, told)
 
 
 def _shaped(event: Event) -> dict[str, Any]:

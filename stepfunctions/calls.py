@@ -31,6 +31,8 @@ from stepfunctions.start import payload_objects
 
 if TYPE_CHECKING:
     from shared.tasks.service import Desk
+    from shared.usage.service import Account
+    from shared.usage.tokens import Used
     from stepfunctions.children import Children
 
 T = TypeVar("T")
@@ -122,7 +124,26 @@ def _engine(tenant: Tenant, run: Mapping[str, Any], owner: str, remaining: Calla
         remaining=remaining,
         owner=owner,
         attempt=run.get("attempt"),
+        account=_Account(tenant),
     )
+
+
+class _Account:
+    """What a tenant's models may use and cost, imported when a node asks one."""
+
+    def __init__(self, tenant: Tenant) -> None:
+        self._tenant = tenant
+
+    def refusal(self) -> str | None:
+        return self._account().refusal()
+
+    def cost(self, used: Used) -> int:
+        return self._account().cost(used)
+
+    def _account(self) -> Account:
+        from shared.usage.service import Account
+
+        return Account(self._tenant)
 
 
 class _Waiting:

@@ -74,7 +74,7 @@ def chat(
         try:
             data = {"message": message, "thread_id": thread, "history": _said(who, thread, run_id, message, config)}
             left = max(0.0, until - time.monotonic())
-            by = {"kind": KIND, "id": thread, "user": who.user_id}
+            by = {"kind": KIND, "id": thread, "user": who.person}
             run = start(
                 who.tenant,
                 version,

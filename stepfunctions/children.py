@@ -6,13 +6,13 @@ What happens when the child ends is in `stepfunctions.ending`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any, Final
 
 from shared.clock import now_ms
-from shared.errors import Conflict, Invalid, NotFound
+from shared.errors import Conflict, Invalid, NotFound, RateLimited
 from shared.nodes.base import Ended, NodeError, Wanted
 from shared.runs.model import ChildLink, NodeRecord, Run
 from shared.runs.store import RunStore
@@ -21,7 +21,7 @@ from shared.tenancy import Tenant
 from shared.workflows.store import WorkflowStore
 from stepfunctions.control import retry
 from stepfunctions.ending import GIVEN_UP, PARENT_ENDED, seal
-from stepfunctions.published import Published
+from stepfunctions.published import Published, in_service
 from stepfunctions.start import start, trigger_of
 
 MAX_DEPTH: Final = 10  # runs below each other; workflows that run themselves have to come to an end
@@ -52,9 +52,10 @@ class Children:
         link = ChildLink(child_id, asked, seal(self._tenant, parent.id, child_id, token), now_ms())
         self._runs.link(parent.id, link)
         if published is not None:
-            self._start(published, parent, record, wanted.data)
+            with _places():
+                self._start(published, parent, record, wanted.data)
         elif again:
-            with suppress(Conflict):  # somebody else has just retried it
+            with suppress(Conflict), _places():  # somebody else has just retried it
                 retry(self._tenant, child_id)
             self._runs.link(parent.id, replace(link, attempt=record.attempts))
         # Looked at after the link is there: whoever ends a run ends it first and looks for links second.
@@ -98,14 +99,13 @@ class Children:
         store = WorkflowStore(self._table)
         try:
             workflow = store.get(wanted.workflow_id)
-            kept = workflow.published
+            published = in_service(workflow.published, workflow.canary)
             if wanted.version is not None:
-                kept = store.version(workflow, wanted.version)[0].published
+                published = Published.from_dict(store.version(workflow, wanted.version)[0].published)
         except NotFound as error:
             raise NodeError("WorkflowNotFound", error.detail, retryable=False) from None
-        if kept is None:
+        if published is None:
             raise NodeError("NotPublished", f"workflow {wanted.workflow_id} is not published", retryable=False)
-        published = Published.from_dict(kept)
         try:
             trigger_of(published, None)
         except Invalid as error:  # it has several, and none is to be started by hand
@@ -124,6 +124,15 @@ class Children:
             depth=parent.depth + 1,
             chain=parent.chain,
         )
+
+
+@contextmanager
+def _places() -> Iterator[None]:
+    """A quota that is used up is the node's failure."""
+    try:
+        yield
+    except RateLimited as full:
+        raise NodeError("QuotaExceeded", full.detail, retryable=False) from None
 
 
 def _to_be_retried(child: Run, before: ChildLink, record: NodeRecord) -> bool:

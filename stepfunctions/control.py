@@ -5,7 +5,9 @@ Replay, which starts a run of its own, is in `stepfunctions.replay`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 
 from shared.aws import kms, states
 from shared.errors import Conflict, Unavailable
@@ -14,6 +16,7 @@ from shared.runs.store import RunStore
 from shared.store.table import TenantTable
 from shared.tasks.service import TaskService
 from shared.tenancy import Tenant
+from shared.usage import service as usage
 from stepfunctions import plans
 from stepfunctions.ending import stop
 from stepfunctions.plan import Plan
@@ -76,13 +79,15 @@ def cancel(tenant: Tenant, execution_id: str) -> Run:
     return run
 
 
-def retry(tenant: Tenant, execution_id: str) -> Run:
-    """Go on with a failed or cancelled run where it stopped, keeping everything recorded.
+def retry(tenant: Tenant, execution_id: str, budget: Mapping[str, int] | None = None) -> Run:
+    """Go on with a failed or cancelled run where it stopped, keeping everything recorded; with another `budget` of the
+    run's own, if one is given.
 
-    Raises NotFound; Conflict when it is not failed or cancelled, or somebody else retries it. Under another version:
-    `stepfunctions.newer`.
+    Raises NotFound; Conflict when it is not failed or cancelled, or somebody else retries it; RateLimited. Under
+    another version: `stepfunctions.newer`.
     """
     run = retriable(tenant, execution_id)
+    run = run if budget is None else replace(run, budget=budget)
     runs, plan = _runs(tenant), plans.load(tenant, run.plan)
     recorded = read(runs, execution_id, plan, TaskService(tenant).answerable(execution_id))
     for record, item in recorded.own.values():
@@ -103,12 +108,17 @@ def retriable(tenant: Tenant, execution_id: str) -> Run:
 
 
 def reopen(tenant: Tenant, run: Run, plan: Plan) -> Run:
-    """Start the next attempt of a run whose journal is ready for it. Raises Conflict if somebody else was first."""
+    """Start the next attempt of a run whose journal is ready for it. Raises Conflict if somebody else was first,
+    RateLimited where there is no place for it.
+    """
     runs = _runs(tenant)
     for state, sealed in runs.parked(run.id):
         runs.unpark(run.id, state, sealed)  # nobody waits with these any more
-    again = runs.reopen(run)
-    if again is None:
+    capped = plan.max_concurrency is not None
+    child = run.parent is not None
+    usage.reserve(tenant, run.id, run.workflow_id, most=plan.max_concurrency, again=True, child=child)
+    again = runs.reopen(replace(run, capped=capped))
+    if again is None:  # whoever was first has the place, and gives it back
         raise Conflict(f"execution {run.id} is being retried already", code="not_failed")
     with suppress(Unavailable):  # the run is open again: the sweeper launches what could not be launched now
         launch(tenant, again, tuple(q.timeout_seconds for q in plan.questions))

@@ -23,9 +23,11 @@ from shared.runs.store import RunStore
 from shared.store.keys import execution_of
 from shared.store.table import TenantTable
 from shared.tenancy import Tenant, from_record_key
-from stepfunctions.announce import announce
+from shared.webhooks_out.outbox import tell as webhooks_out
+from stepfunctions.announce import announce, tell_failures
 from stepfunctions.engine.boundary import described
 from stepfunctions.engine.journal import records_of
+from stepfunctions.metering import heard
 
 _TOGETHER: Final = 8  # runs whose events are written at the same time
 _ITERATIONS: Final = 20  # of each loop of the workflow's own level; the rest, and loops in loops, tell nothing
@@ -47,8 +49,9 @@ def feed(records: Sequence[Mapping[str, Any]]) -> list[str]:
             number = record["dynamodb"]["SequenceNumber"]
             runs.setdefault((tenant, execution_id), []).append((number, change))
     with ThreadPoolExecutor(_TOGETHER) as pool:
-        fed = pool.map(lambda run: _feed_run(run[0][0], run[0][1], [c for _, c in run[1]]), runs.items())
-        return [changes[0][0] for done, changes in zip(fed, runs.values(), strict=True) if not done]
+        fed = list(pool.map(lambda run: _feed_run(run[0][0], run[0][1], [c for _, c in run[1]]), runs.items()))
+    uncounted = heard({run: [c for _, c in changes] for run, changes in runs.items()})
+    return [told[0][0] for done, (run, told) in zip(fed, runs.items(), strict=True) if not done or run in uncounted]
 
 
 def _whose(change: Change) -> tuple[Tenant | None, str | None]:
@@ -69,7 +72,17 @@ def _feed_run(tenant: Tenant, execution_id: str, changes: Sequence[Change]) -> b
             events = [e for c in changes for e in _decoded(execution_id, workflow_id, c)]
             publish(tenant, execution_id, events)
             announce(tenant, execution_id, events)
-            if any(_is_end_of_chat(c) for c in changes):
+            webhooks_out(tenant, execution_id, events)
+            tell_failures(tenant, events)
+            for ended_run in (c.new for c in changes if c.sk == "META" and c.new is not None and "canary" in c.new):
+                from stepfunctions.canary_ends import run_ended  # few runs are a canary's
+
+                run_ended(tenant, execution_id, ended_run)
+            if any(_is_end_of(c, "guided") for c in changes):
+                from stepfunctions.guided_progress import ended as guided_ended  # nor a guided conversation's
+
+                guided_ended(tenant, execution_id)
+            if any(_is_end_of(c, "chat") for c in changes):
                 from stepfunctions.chat import ended  # few runs are a chat's
 
                 ended(tenant, execution_id)
@@ -79,11 +92,12 @@ def _feed_run(tenant: Tenant, execution_id: str, changes: Sequence[Change]) -> b
     return True
 
 
-def _is_end_of_chat(change: Change) -> bool:
+def _is_end_of(change: Change, kind: str) -> bool:
+    """Whether a run has ended that this kind of thing has started."""
     if change.sk != "META" or change.new is None or change.new.get("status") not in ENDED:
         return False
     by = json.loads(change.new.get("triggered_by", "{}"))
-    return isinstance(by, dict) and by.get("kind") == "chat"
+    return isinstance(by, dict) and by.get("kind") == kind
 
 
 def _decoded(execution_id: str, workflow_id: str, change: Change) -> list[Event]:

@@ -13,19 +13,21 @@ from shared.store.table import Attr, ConditionFailed, TenantTable
 from shared.tenancy import Principal, Tenant
 from shared.triggers.store import TriggerStore
 from shared.workflows.store import WorkflowStore
-from stepfunctions.published import Published
+from stepfunctions.published import Published, in_service
 from stepfunctions.start import start
 
 _REMEMBERED_S: Final = 24 * 3600
 
 
 def published(tenant: Tenant, workflow_id: str) -> Published | None:
-    """What the published version of a workflow starts with; None if there is no such workflow, or no such version."""
+    """What the workflow in service starts with: the published version, and its canary beside it. None if there is no
+    such workflow, or it is not published.
+    """
     try:
         workflow = WorkflowStore(TenantTable(tenant)).get(workflow_id)
     except NotFound:
         return None
-    return None if workflow.published is None else Published.from_dict(workflow.published)
+    return in_service(workflow.published, workflow.canary)
 
 
 def fire(
@@ -39,6 +41,7 @@ def fire(
     wait_seconds: float = 0,
     given: Sequence[NodeRecord] = (),
     chain: int = 0,
+    budget: Mapping[str, int] | None = None,
 ) -> Run:
     """Start a run at a trigger node (None: the workflow has none).
 
@@ -55,6 +58,7 @@ def fire(
         wait_seconds=wait_seconds,
         given=given,
         chain=chain,
+        budget=budget,
     )
 
 
@@ -98,5 +102,5 @@ def run_now(who: Principal, schedule_id: str) -> Run:
     version = published(who.tenant, schedule.workflow_id)
     if version is None or (schedule.node_id, "schedule") not in version.triggers:
         raise Conflict("the workflow is not published with this schedule", code="not_published")
-    by = {"kind": "schedule", "id": schedule_id, "user": who.user_id}
+    by = {"kind": "schedule", "id": schedule_id, "user": who.person}
     return fire(who.tenant, version, schedule.node_id, {"timestamp": iso(now_ms())}, by)

@@ -14,6 +14,7 @@ from typing import Any, Final, TypeAlias
 from shared.clock import iso
 from shared.errors import BadRequest, Conflict, NotFound
 from shared.ids import digest
+from shared.nodes.base import AFTER
 from shared.runs.model import NodeRecord, NodeStatus, Origin, Run, Stored
 from shared.runs.store import RunStore
 from shared.store import pages
@@ -127,7 +128,7 @@ def node_view(
         raise NotFound(f"execution {execution_id} has no node {node_id}")
     scopes = sorted((s for n, s in history.records if n == node_id), key=_place) if node.scope else [""]
     listing = f"node {execution_id} {node_id}"
-    first = _offset(pages.decode(tenant, listing, cursor))
+    first = offset_of(pages.decode(tenant, listing, cursor))
     chosen = scopes[first : first + limit]
     inputs = [history.inputs(node, scope) for scope in chosen]
     shown = Shown(payload_objects(tenant), whole_bytes, links=True)
@@ -262,7 +263,7 @@ class _History:
         delivered: dict[str, list[Stored]] = {}
         for edge in self.plan.incoming[node.id]:
             value = self._delivered(edge, node.scope, scope)
-            if value is not None:
+            if value is not None and edge.target_port != AFTER:
                 delivered.setdefault(edge.target_port, []).append(value)
         record = self.records.get((node.id, scope))
         typed_in = record.inputs if record else {}
@@ -328,7 +329,8 @@ def _place(scope: str) -> list[int]:
     return [int(number) for number in scope.split("/")[1::2]]
 
 
-def _offset(start: Mapping[str, str] | None) -> int:
+def offset_of(start: Mapping[str, str] | None) -> int:
+    """How many entries a cursor leaves out. Raises BadRequest."""
     if start is None:
         return 0
     number = start.get("SK", "")

@@ -37,20 +37,23 @@ def execute(
     wait_seconds: float,
     mark: str | None,
     pinned: Outputs = NOTHING,
+    budget: Mapping[str, int] | None = None,
+    kind: str = "manual",
 ) -> Run:
     """Start a run, and give it when it has ended or `wait_seconds` are over. One `mark` (a digest of the
-    request) leads to one run. The nodes of `pinned` are not run; they deliver what is given there.
+    request) leads to one run. The nodes of `pinned` are not run; they deliver what is given there. `budget` (see
+    `shared.runs.model.Run`) can only be less than the workflow's.
 
-    Raises NotFound; TooLarge; Invalid (a draft with problems, an unknown trigger or pinned node or port, data that its
-    schema refuses).
+    Raises NotFound; TooLarge; RateLimited; Invalid (a draft with problems, an unknown trigger or pinned node or port,
+    data that its schema refuses).
     """
     until = time.monotonic() + wait_seconds
     _check_size(trigger_data)
     published = runnable(who.tenant, workflow_id, version)
     trigger = trigger_of(published, trigger_node)
     _check(who.tenant, published, trigger, trigger_data)
-    by = {"kind": "manual", "id": who.id, "user": who.user_id}
-    return _fired(who, published, trigger, trigger_data, by, pinned, "pinned", mark, until)
+    by = {"kind": kind, "id": who.id, "user": who.person}
+    return _fired(who, published, trigger, trigger_data, by, pinned, "pinned", mark, until, budget)
 
 
 def execute_node(
@@ -79,7 +82,7 @@ def execute_node(
     published = lone.publish(who.tenant, number)
     trigger = trigger_of(published, None)
     _check(who.tenant, published, trigger, trigger_data)
-    by = {"kind": SINGLE_NODE, "id": node_id, "user": who.user_id}
+    by = {"kind": SINGLE_NODE, "id": node_id, "user": who.person}
     return _fired(who, published, trigger, trigger_data, by, lone.outputs, "inputs", mark, until)
 
 
@@ -93,6 +96,7 @@ def _fired(
     field: str,
     mark: str | None,
     until: float,
+    budget: Mapping[str, int] | None = None,
 ) -> Run:
     """Start a run in which some nodes have their outputs given, and wait for its end."""
     records: list[NodeRecord] = []
@@ -100,7 +104,7 @@ def _fired(
         plan, objects = plans.load(who.tenant, published.plan), payload_objects(who.tenant)
         records = given(plan, outputs, objects, field=field, origin="pinned")
     left = max(0.0, until - time.monotonic())
-    run = fire(who.tenant, published, trigger, data, by, occasion=mark, wait_seconds=left, given=records)
+    run = fire(who.tenant, published, trigger, data, by, occasion=mark, wait_seconds=left, given=records, budget=budget)
     return awaited(RunStore(TenantTable(who.tenant)), run, until if left else None)
 
 

@@ -28,6 +28,11 @@ def credential_problems(tenant: Tenant, document: Document) -> list[Diagnostic]:
     return [d for node_id, path, name, wanted in named for d in _problem(node_id, path, name, wanted, kinds[name])]
 
 
+def named(document: Document) -> list[tuple[str, str, str, list[str]]]:
+    """Each place that names a credential: the node, the path in it, the name, and the kinds that go."""
+    return list(_named(Graph(document)))
+
+
 def _problem(node_id: str, path: str, name: str, wanted: list[str], kind: str | None) -> Iterator[Diagnostic]:
     where = f"nodes.{node_id}.{path}"
     if kind is None:

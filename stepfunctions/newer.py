@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from shared.clock import now_ms
 from shared.errors import Conflict, Problem
+from shared.runs.model import SINGLE_NODE as SINGLE_NODE
 from shared.runs.model import NodeRecord, Run
 from shared.runs.store import RunStore
 from shared.store.table import TenantTable
@@ -18,10 +19,8 @@ from stepfunctions.plan import Plan
 from stepfunctions.recorded import Recorded, read
 from stepfunctions.release import WhichVersion, runnable
 
-SINGLE_NODE = "node"  # the kind of what starts a single node's run
 
-
-def retry(tenant: Tenant, execution_id: str, version: WhichVersion) -> Run:
+def retry(tenant: Tenant, execution_id: str, version: WhichVersion, budget: Mapping[str, int] | None = None) -> Run:
     """Go on with a failed or cancelled run where it stopped, under another version, if what is recorded fits that.
 
     Raises NotFound; Conflict as `control.retry` does, or when the version does not fit, with one problem for each node;
@@ -30,7 +29,8 @@ def retry(tenant: Tenant, execution_id: str, version: WhichVersion) -> Run:
     run = control.retriable(tenant, execution_id)
     moved, plan = version_for(tenant, run, version)
     if moved.plan == run.plan:
-        return control.retry(tenant, execution_id)
+        return control.retry(tenant, execution_id, budget)
+    moved = moved if budget is None else replace(moved, budget=budget)
     runs = RunStore(TenantTable(tenant))
     answerable = TaskService(tenant).answerable(execution_id)
     move(runs, run, moved, read(runs, execution_id, plans.load(tenant, run.plan), answerable), plan)

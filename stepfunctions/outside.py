@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
+from shared.nodes.base import Call
 from shared.nodes.world import (
     Aws,
     Cache,
@@ -35,6 +36,10 @@ class Outside(NodeLog):
         super().__init__()
         self._tenant = tenant
         self._execution = execution_id
+
+    def instead(self, node_id: str, call: Call) -> None:
+        """Nothing stands in for a node of a run."""
+        del node_id, call
 
     @property
     def openai_base_url(self) -> str:
@@ -94,6 +99,13 @@ class Outside(NodeLog):
         from shared.threads.store import ThreadStore
 
         return RunThreads(ThreadStore(TenantTable(self._tenant), self._execution), self._execution)
+
+    @cached_property
+    def process_threads(self) -> Threads:
+        """The tenant's threads in this process's memory."""
+        from shared.threads.process import threads_of
+
+        return threads_of(self._tenant)
 
     @cached_property
     def workflows(self) -> Workflows:

@@ -122,6 +122,9 @@ class Plan:
     timeout_seconds: int
     granularity: Literal["segment", "node"]
     skeleton: Mapping[str, Any]
+    # What models may use in a run: `{tokens?, nano?}`, with billionths of a US dollar. In the JSON only if it is said.
+    budget: Mapping[str, int] | None = None
+    max_concurrency: int | None = None  # likewise
 
     @cached_property
     def incoming(self) -> Mapping[str, tuple[Edge, ...]]:
@@ -183,6 +186,8 @@ class Plan:
             "timeout_seconds": self.timeout_seconds,
             "granularity": self.granularity,
             "skeleton": dict(self.skeleton),
+            **({} if self.budget is None else {"budget": dict(self.budget)}),
+            **({} if self.max_concurrency is None else {"max_concurrency": self.max_concurrency}),
         }
 
     @classmethod

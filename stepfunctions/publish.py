@@ -13,6 +13,7 @@ from shared.tenancy import Tenant
 from shared.workflows.model import Document
 from stepfunctions import plans
 from stepfunctions.compiler.compile import compile_document
+from stepfunctions.plan import Plan
 from stepfunctions.published import Published
 from stepfunctions.tier import express_machine
 
@@ -34,16 +35,22 @@ def publish(tenant: Tenant, document: Document, version: int) -> Published:
     first = express_machine(plan)
     if first is not None:
         _ensure(*first, express=True)
+    return published_of(plan, document, None if first is None else first[0])
+
+
+def published_of(plan: Plan, document: Document, express: str | None = None) -> Published:
+    """What starting a plan takes, whose machine is there; `express`: the machine with which its runs begin."""
     return Published(
         workflow_id=plan.workflow_id,
-        version=version,
+        version=plan.version,
         plan=plan.digest,
         machine=plan.machine,
         timeouts=tuple(q.timeout_seconds for q in plan.questions),
         timeout_seconds=plan.timeout_seconds,
         triggers=tuple((n.id, n.type) for n in document.nodes if isinstance(find(n.type), Trigger)),
         webhooks={n.id: dict(n.config) for n in document.nodes if n.type == "http_webhook" and not n.disabled},
-        express=None if first is None else first[0],
+        express=express,
+        max_concurrency=plan.max_concurrency,
     )
 
 

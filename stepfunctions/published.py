@@ -3,8 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Final
+
+from shared.ids import digest
+
+_OF_SERVICE: Final = ("canary", "beside")  # say how it is in service, not what it is
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """A canary: another version that gets `weight` of a hundred runs in place of the published one."""
+
+    id: str
+    weight: int
+    published: Published
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,7 +25,7 @@ class Published:
     """`plan` and `machine` are hashes, `timeouts` the seconds of the questions by position.
 
     `triggers` are `(node id, type)` in document order; `express` is the machine with which runs begin, if that is
-    another (see `stepfunctions.tier`).
+    another (see `stepfunctions.tier`). `canary` is that of which its runs are, `beside` the one beside it.
     """
 
     workflow_id: str
@@ -24,10 +37,13 @@ class Published:
     triggers: tuple[tuple[str, str], ...]
     webhooks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     express: str | None = None
+    max_concurrency: int | None = None
+    canary: str | None = None
+    beside: Beside | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON."""
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if name not in _OF_SERVICE}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Published:
@@ -39,3 +55,19 @@ class Published:
                 "triggers": tuple((node, kind) for node, kind in data["triggers"]),
             }
         )
+
+    def of_run(self, execution_id: str) -> Published:
+        """The version for this run: the canary's for so many of a hundred ids, always the same for one id."""
+        if self.beside is None or int(digest(self.beside.id, execution_id)[:8], 16) % 100 >= self.beside.weight:
+            return self
+        return replace(self.beside.published, canary=self.beside.id)
+
+
+def in_service(published: Mapping[str, Any] | None, canary: Mapping[str, Any] | None) -> Published | None:
+    """What starting a workflow takes whose published version, and canary, are kept so; None: none is published."""
+    if published is None:
+        return None
+    found = Published.from_dict(published)
+    if canary is None:
+        return found
+    return replace(found, beside=Beside(canary["id"], canary["weight"], Published.from_dict(canary["published"])))

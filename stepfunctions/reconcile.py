@@ -8,27 +8,30 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from shared.audit import service as audit
 from shared.aws import states
 from shared.clock import iso, now_ms
 from shared.errors import NotFound
 from shared.log import logger
 from shared.runs.model import Run
 from shared.runs.store import RunStore
-from shared.store.keys import CHILD, execution_of, sweep_shards
+from shared.store.keys import CHILD, QUOTA, execution_of, is_guided, sweep_shards
 from shared.store.table import Directory, TenantTable
 from shared.tasks.service import TaskService
 from shared.tenancy import Tenant, from_envelope, from_record_key
-from stepfunctions import plans
+from stepfunctions import metering, plans
 from stepfunctions.ending import look_at_child, wind_up
 from stepfunctions.engine.boundary import described
 from stepfunctions.start import launch
 
 _AT_ONCE: Final = 100  # things of one shard that one sweep looks at
 _RESERVE_SECONDS: Final = 10.0
+_MAILS_SECONDS: Final = 15.0  # a sweep writes mails for so long: a slow mail server must not hold up what else is due
 _MINUTE: Final = 60_000
 _GRACE_MS: Final = _MINUTE  # after a run's deadline: its state machine has the same one
 _SOONEST, _LATEST = 2 * _MINUTE, 60 * _MINUTE
@@ -87,23 +90,33 @@ def _failure(error: str, message: str) -> dict[str, Any]:
 def sweep(remaining: Callable[[], float]) -> dict[str, int]:
     """Look at what is due, as long as time remains (seconds); gives how often what was done."""
     done: Counter[str] = Counter()
+    mails_until = time.monotonic() + _MAILS_SECONDS
     for shard in sweep_shards():
         for entry in Directory().due(shard, iso(now_ms()), _AT_ONCE):
             if remaining() < _RESERVE_SECONDS:
                 done["left"] += 1
                 continue
-            done[_look_at(entry)] += 1
+            done[_look_at(entry, mails_until)] += 1
+    audit.chain_due(remaining)
     return dict(done)
 
 
-def _look_at(entry: Mapping[str, Any]) -> str:
+def _look_at(entry: Mapping[str, Any], mails_until: float = 0.0) -> str:
     tenant = from_record_key(entry["PK"])
     execution_id = execution_of(entry["PK"])
-    if tenant is None or (execution_id is None and not entry["PK"].endswith("#TASKS")):
+    places = entry["PK"].endswith(f"#{QUOTA}")
+    guided = is_guided(entry["PK"])
+    if tenant is None or (execution_id is None and not (places or guided) and not entry["PK"].endswith("#TASKS")):
         return "unknown"
     try:
+        if guided:
+            from stepfunctions.guided_progress import look_at  # there are few, and it loads a lot
+
+            return look_at(tenant, entry["SK"])
+        if places:
+            return metering.tidy(tenant, entry["SK"])
         if execution_id is None:
-            TaskService(tenant).tidy(entry["SK"])
+            TaskService(tenant).tidy(entry["SK"], mails_until)
             return "task"
         if entry["SK"] == "META":
             return _look_at_run(tenant, execution_id)
@@ -111,7 +124,8 @@ def _look_at(entry: Mapping[str, Any]) -> str:
     except Exception as error:
         # Whatever it is, it must not stand in the way of what else is due: it is looked at again, later.
         logger("run-events").error("not_swept", tenant_id=tenant.id, thing=entry["SK"], **described(error))
-        _postpone(tenant, execution_id, entry["SK"])
+        if not (places or guided):  # of those the next look is set already
+            _postpone(tenant, execution_id, entry["SK"])
         return "trouble"
 
 

@@ -20,7 +20,7 @@ from shared.workflows.model import Document
 from shared.workflows.record import Version, Workflow
 from shared.workflows.service import document_of
 from shared.workflows.store import Json, WorkflowStore
-from stepfunctions.published import Published
+from stepfunctions.published import Published, in_service
 
 WhichVersion = int | Literal["draft"] | None
 _PAGES: Final = 20  # of a megabyte each, when looking for runs that go on
@@ -47,6 +47,10 @@ def publish_workflow(
         raise PreconditionFailed(f"the workflow is at revision {workflow.revision} by now; read it again")
     document, number = document_of(raw), workflow.latest_version + 1
     _check_credentials(tenant, document)
+    if document.settings.require_tests:
+        from stepfunctions.rehearsal.service import check
+
+        check(tenant, workflow_id, document)
     published = _compiled(tenant, document, number).as_dict()
     version = Version(number, workflow.revision, published, now_ms(), principal.id, notes)
     store.release(workflow, version, raw)
@@ -90,8 +94,9 @@ def runnable(tenant: Tenant, workflow_id: str, version: WhichVersion = None) -> 
     """
     store = WorkflowStore(TenantTable(tenant))
     workflow = store.get(workflow_id)
-    if version is None and workflow.published is not None:
-        return Published.from_dict(workflow.published)
+    served = in_service(workflow.published, workflow.canary) if version is None else None
+    if served is not None:
+        return served
     if isinstance(version, int):
         return Published.from_dict(store.version(workflow, version)[0].published)
     if workflow.compiled is not None:

@@ -13,6 +13,7 @@ from shared.runs.model import NodeRecord, Run
 from shared.runs.store import RunStore
 from shared.store.table import TenantTable
 from shared.tenancy import Principal, Tenant
+from shared.usage import service as usage
 from stepfunctions import newer, plans, prefill
 from stepfunctions.fire import id_for
 from stepfunctions.fit import Fit
@@ -67,12 +68,17 @@ def replay(
         status="pending",
         trigger_node=run.trigger_node,
         trigger=run.trigger,  # a large value lies in S3 under its hash, for both
-        triggered_by={"kind": "replay", "id": run.id, "user": who.user_id},
+        triggered_by={"kind": "replay", "id": run.id, "user": who.person},
         created_at=now,
         deadline=now + plan.timeout_seconds * 1000,
+        capped=plan.max_concurrency is not None,
+        budget=run.budget,
     )
+    usage.reserve(tenant, made.id, made.workflow_id, most=plan.max_concurrency, child=False)
     if not prefill.create(runs, made, [*map(_taken_over, taken), *begun, *given]):
         made = runs.get(made.id)
+        if made.ended:
+            usage.release(tenant, made.id, made.workflow_id if made.capped else None, unused=True)
     if not made.ended:
         _launch(tenant, made, plan)
     return made

@@ -20,7 +20,7 @@ from shared.workflows.store import WorkflowStore
 from stepfunctions.children import MAX_DEPTH
 from stepfunctions.engine.payloads import Value
 from stepfunctions.fire import id_for
-from stepfunctions.published import Published
+from stepfunctions.published import Published, in_service
 from stepfunctions.start import payload_objects, start
 
 _LOOK_SECONDS: Final = 0.5
@@ -78,10 +78,11 @@ class ShortRuns:
     def _published(self, workflow_id: str, version: int | None) -> Published:
         store = WorkflowStore(self._table)
         workflow = store.get(workflow_id)
-        kept = workflow.published if version is None else store.version(workflow, version)[0].published
-        if kept is None:
+        published = in_service(workflow.published, workflow.canary)
+        if version is not None:
+            published = Published.from_dict(store.version(workflow, version)[0].published)
+        if published is None:
             raise Conflict(f"workflow {workflow_id} is not published", code="not_published")
-        published = Published.from_dict(kept)
         if published.express is None:
             message = f"workflow {workflow_id} may rest or take long; run it in a sub_workflow node"
             raise Conflict(message, code="not_short")

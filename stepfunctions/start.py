@@ -10,17 +10,20 @@ from typing import Any, Final
 from shared.aws import states
 from shared.aws.s3 import TenantObjects
 from shared.clock import now_ms
-from shared.errors import Invalid, Problem, Unavailable
+from shared.errors import Invalid, NotFound, Problem, RateLimited, Unavailable
 from shared.ids import new_id
 from shared.runs.model import NodeRecord, Run
 from shared.runs.store import RunStore
 from shared.settings import settings
 from shared.store.table import TenantTable
 from shared.tenancy import Tenant
+from shared.usage import service as usage
+from stepfunctions import plans
 from stepfunctions.engine.payloads import NotJson, Value, ValueTooLarge
 from stepfunctions.prefill import create
 from stepfunctions.published import Published
 
+_UNATTENDED: Final = ("schedule", "event", "file", "error")  # nobody is told at once, and nothing comes again
 NOBODY: Final[Mapping[str, Any]] = {"kind": "system", "id": None, "user": None}
 
 
@@ -42,33 +45,57 @@ def start(
     chain: int = 0,
     wait_seconds: float = 0,
     given: Sequence[NodeRecord] = (),
+    budget: Mapping[str, int] | None = None,
 ) -> Run:
     """Start a run; with an `execution_id` that is there already, give that run and start nothing twice.
 
     Where its tier is Express, this waits until its execution is over, or until `wait_seconds` are. What is `given` is
     recorded before the run is there: nodes that are not run, with their outputs.
 
-    `triggered_by` is `{kind, id, user}`; `parent`, `depth` and `chain`: see `shared.runs.model.Run`. Raises
-    Invalid for an unknown trigger node or data that is not JSON.
+    `triggered_by` is `{kind, id, user}`; `parent`, `depth`, `chain` and `budget`: see `shared.runs.model.Run`. Raises
+    Invalid for an unknown trigger node or data that is not JSON; RateLimited where a quota is used up — but what
+    nobody asks for (a schedule, an event, a file) is written down as a run that has failed with `QuotaExceeded`.
     """
     runs = RunStore(TenantTable(tenant))
-    run = _new(tenant, published, execution_id or new_id("ex"), trigger_node, trigger_data, triggered_by)
-    run = replace(run, parent=parent, depth=depth, chain=chain)
-    if not create(runs, run, given):
-        run = runs.get(run.id)
-        if run.ended:
+    made = _find(runs, execution_id) if execution_id else None
+    if made is not None and made.ended:
+        return made
+    execution_id = execution_id or new_id("ex")
+    if not given:  # what is given was held against the plan of the published version
+        published = published.of_run(execution_id)
+    run = _new(tenant, published, execution_id, trigger_node, trigger_data, triggered_by)
+    capped = published.max_concurrency is not None
+    run = replace(run, parent=parent, depth=depth, chain=chain, capped=capped, budget=budget)
+    if made is None:
+        try:
+            # A place first, the run second: of a place without a run the sweeper knows.
+            most, child = published.max_concurrency, parent is not None
+            usage.reserve(tenant, run.id, run.workflow_id, most=most, child=child)
+        except RateLimited as full:
+            if triggered_by["kind"] not in _UNATTENDED or triggered_by.get("user") is not None:
+                raise
+            return _refuse(runs, run, {"node_id": None, "error": "QuotaExceeded", "message": full.detail})
+    if made is not None or not create(runs, run, given):
+        run = made or runs.get(run.id)
+        if run.ended:  # meanwhile: what was taken for it is nobody's
+            usage.release(tenant, run.id, run.workflow_id if run.capped else None, unused=True)
             return run
     with suppress(Unavailable):  # the run is written down: the sweeper launches what could not be launched now
         if not _express(tenant, run, published, wait_seconds):
-            launch(tenant, run, published.timeouts)
+            launch(tenant, run, published.timeouts if run.plan == published.plan else _timeouts(tenant, run))
     return run
+
+
+def _timeouts(tenant: Tenant, run: Run) -> tuple[int, ...]:
+    """Those of a run that was written down when another version was in service."""
+    return tuple(q.timeout_seconds for q in plans.load(tenant, run.plan).questions)
 
 
 def refuse(
     tenant: Tenant,
     published: Published,
     *,
-    trigger_node: str,
+    trigger_node: str | None,
     trigger_data: Any,
     triggered_by: Mapping[str, Any],
     execution_id: str,
@@ -76,10 +103,20 @@ def refuse(
     error: Mapping[str, Any],
 ) -> Run:
     """A run that is not started: it has failed with this error. Doing it again changes nothing."""
-    runs = RunStore(TenantTable(tenant))
     run = _new(tenant, published, execution_id, trigger_node, trigger_data, triggered_by)
-    runs.create(replace(run, chain=chain))
-    return runs.close(execution_id, "failed", error=error) or runs.get(execution_id)
+    return _refuse(RunStore(TenantTable(tenant)), replace(run, chain=chain), error)
+
+
+def _refuse(runs: RunStore, run: Run, error: Mapping[str, Any]) -> Run:
+    runs.create(run)
+    return runs.close(run.id, "failed", error=error) or runs.get(run.id)
+
+
+def _find(runs: RunStore, execution_id: str) -> Run | None:
+    try:
+        return runs.get(execution_id)
+    except NotFound:
+        return None
 
 
 def _new(
@@ -103,6 +140,7 @@ def _new(
         triggered_by=triggered_by,
         created_at=now,
         deadline=now + published.timeout_seconds * 1000,
+        canary=published.canary,
     )
 
 

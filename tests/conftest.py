@@ -10,12 +10,15 @@ def test_store(tenant, other_tenant):              # shared.tenancy.Tenant value
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
+from moto.dynamodb.responses import DynamoHandler
 
 from infrastructure.local import cloud
 from tests import http_api
@@ -23,6 +26,10 @@ from tests.jwks_server import KeyServer, serving
 from tests.servers.fixtures import mariadb_server as mariadb_server
 from tests.servers.fixtures import postgres_server as postgres_server
 from tests.servers.fixtures import redis_server as redis_server
+
+ROOT = Path(__file__).parents[1]
+OURS = tuple(f"{ROOT}/{folder}/" for folder in ("functions", "stepfunctions", "shared", "tests"))
+_SCAN = DynamoHandler.scan
 
 # Before anything makes a client: nothing may leave the machine.
 for _name in [n for n in os.environ if n.startswith(("SW_", "AWS_"))]:
@@ -35,18 +42,27 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     return argname if isinstance(val, bytes) else None
 
 
+def _no_scan(handler: DynamoHandler) -> str:
+    """A Scan reads the whole table, everybody's: tests may look so, the product may not."""
+    asking = next(f for f in inspect.stack()[1:] if f.filename.startswith(OURS))
+    assert asking.filename.startswith(f"{ROOT}/tests/"), "the product scans the table"
+    return _SCAN(handler)
+
+
 def forget_everything() -> None:
     """Drop every cache of this process that depends on the environment or on what is stored."""
     from shared import limits
     from shared.aws import jwks
     from shared.members import access
     from shared.settings import settings
+    from shared.usage import service as usage
 
     # Clients may stay: their region and credentials are the same for all tests, and making one takes long.
     settings.cache_clear()
     jwks.forget()
     access.forget()
     limits.forget()
+    usage.forget()
     publish = sys.modules.get("stepfunctions.publish")
     if publish is not None:
         publish._known.clear()  # the machines it has made were those of another test
@@ -56,12 +72,14 @@ def forget_everything() -> None:
 def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
     """An empty AWS with the template's table, buckets, key, user pool, bus and schedule group; gives the environment.
 
-    Step Functions runs state machines only where a test turns that on itself.
+    Step Functions runs state machines only where a test turns that on itself. Nothing may scan a table: each read is of
+    what was asked for, whatever lies beside it.
     """
     with cloud.account() as environment:
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
         forget_everything()
+        monkeypatch.setattr(DynamoHandler, "scan", _no_scan)
         yield environment
     forget_everything()
 

@@ -43,11 +43,12 @@ from fastapi.security import APIKeyHeader, HTTPBearer
 from pydantic import BaseModel
 
 from shared import idempotency, limits
+from shared.audit.model import Actor
 from shared.errors import BadRequest, NotFound, Unauthorized
 from shared.members import access
 from shared.store.pages import DEFAULT_LIMIT, MAX_LIMIT
 from shared.store.table import TenantTable
-from shared.tenancy import Principal, Role
+from shared.tenancy import Principal, Role, Tenant
 
 _ETAG: Final = re.compile(r'(?:W/)?"([0-9]{1,15})"')
 _ID: Final = re.compile(r"[^\x00-\x1f\x7f#/\ud800-\udfff]{1,200}")
@@ -74,11 +75,17 @@ def principal(
         who = access.by_api_key(key)
     else:
         raise Unauthorized("send Authorization: Bearer <token> or X-API-Key: <key>")
-    request.state.tenant_id = who.tenant.id
+    acting(request, who.tenant, Actor(who.kind, who.id, who.person))
     limits.count_request(who.tenant)
     if not all(_ID.fullmatch(str(value)) for value in request.path_params.values()):
         raise NotFound("no such thing")
     return who
+
+
+def acting(request: Request, tenant: Tenant, actor: Actor) -> None:
+    """Say whose request this is, for the log and the audit log. Routes without credentials do so when they know."""
+    request.state.tenant_id = tenant.id
+    request.state.audit_as = (tenant, actor)
 
 
 def require(role: Role, scope: str) -> Any:
@@ -87,8 +94,9 @@ def require(role: Role, scope: str) -> Any:
     `scope` is `<noun>:read` or `<noun>:write`. Use it in `Annotated[Principal, require("viewer", "executions:read")]`.
     """
 
-    async def allowed(who: Annotated[Principal, Depends(principal)]) -> Principal:
+    async def allowed(request: Request, who: Annotated[Principal, Depends(principal)]) -> Principal:
         who.require(role, scope)
+        request.state.scope = scope
         return who
 
     return Depends(allowed)

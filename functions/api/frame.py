@@ -1,13 +1,14 @@
-"""What happens around every request: its id, the limits on its body and answer, strict JSON, one log line."""
+"""What happens around every request: its id, limits on body and answer, strict JSON, the audit log, one log line."""
 
 from __future__ import annotations
 
 from time import perf_counter_ns
 from typing import Final
 
+from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from functions.api import problems
+from functions.api import audit, problems
 from shared import strict_json
 from shared.answers import MAX_ANSWER, size_of
 from shared.errors import AppError, TooLarge
@@ -44,6 +45,7 @@ class Frame:
             body = await _read(scope, receive)
             await self._app(scope, _Replay(body, receive), keep)
             size = sum(size_of(m.get("body", b"")) for m in answer)
+            await run_in_threadpool(audit.record, scope, state, body, answer)
             if size > MAX_ANSWER:
                 raise TooLarge(f"the answer is {size} bytes, over the limit of {MAX_ANSWER}: ask for less at a time")
         except AppError as error:

@@ -1,4 +1,5 @@
-"""The Lambda function that starts runs when their moment has come: a schedule is due, an event or a file has arrived.
+"""The Lambda function that starts runs when their moment has come: a schedule is due, an event or a file has arrived,
+a run has failed that has an error workflow.
 
 EventBridge Scheduler calls it for schedules. Two rules of the platform call it: one for the stack's bus, one for the
 notices of the bucket with the tenants' files.
@@ -33,12 +34,14 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 def _arrived(event: dict[str, Any]) -> dict[str, Any]:
-    from stepfunctions import arrivals
+    from stepfunctions import announce, arrivals, error_workflows
 
     kind, detail = event["detail-type"], event["detail"]
     if event["source"] == "aws.s3":
         ours = kind in _FILES and detail["bucket"]["name"] == settings().files_bucket
         started = arrivals.file_arrived(kind, detail) if ours else []
+    elif kind == announce.FAILURE:
+        started = error_workflows.failed(detail)
     else:
         started = arrivals.event_arrived(detail)
     _log.info("arrived", kind=kind, execution_ids=started)

@@ -32,6 +32,7 @@ SERVICES: Final = frozenset(
         "s3",
         "s3vectors",
         "scheduler",
+        "sqs",
         "stepfunctions",
         "sts",
     }

@@ -147,6 +147,12 @@ KINDS: Final[Mapping[str, Mapping[str, Any]]] = {
         url=_url("Address", "redis:// or rediss:// (with TLS), with user name and password.", "rediss?"),
         ca=_CA,
     ),
+    "libsql": _kind(
+        "libSQL",
+        ("url",),
+        url=_url("Address", "Of the database: libsql:// (Turso) or https://.", "libsql|https?"),
+        token=_text("Token", "If it has one."),
+    ),
     "qdrant": _kind(
         "Qdrant", ("url",), url=_url("Address", "Of the REST API."), api_key=_text("Key", "If it has one.")
     ),

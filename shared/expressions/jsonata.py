@@ -101,6 +101,11 @@ def evaluate(expression: str, scope: Mapping[str, Any]) -> Any:
     return value
 
 
+def evaluate_on_any_thread(expression: str, scope: Mapping[str, Any]) -> Any:
+    """As `evaluate`, for threads that may end before the process does, such as those that answer requests."""
+    return _parser.submit(evaluate, expression, scope).result()
+
+
 def _value(expression: str, scope: Mapping[str, Any]) -> Any:
     compiled = _compiled.get(expression)
     try:

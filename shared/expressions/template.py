@@ -44,7 +44,7 @@ def _parts(text: str) -> Iterator[Part]:
             literal.append("{{")
             at += 3
         elif text.startswith("{{", at):
-            end = _end(text, at + 2)
+            end = end_of(text, at + 2)
             expression = text[at + 2 : end].strip()
             if not expression:
                 raise TemplateError("there is nothing between {{ and }}")
@@ -60,8 +60,11 @@ def _parts(text: str) -> Iterator[Part]:
         yield "".join(literal)
 
 
-def _end(text: str, at: int) -> int:
-    """Where the `}}` of an expression stands: outside quotes, comments and the braces of JSONata's own objects."""
+def end_of(text: str, at: int) -> int:
+    """Where the `}}` of the expression that begins here stands: outside quotes, comments and JSONata's own braces.
+
+    Raises TemplateError.
+    """
     depth = 0
     while at < len(text):
         char = text[at]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -16,10 +17,17 @@ _LISTS: Final = ("tools", "resources", "prompts")
 
 
 async def look(reach: Reach, document: Mapping[str, Any], seconds: float) -> dict[str, Any]:
-    """`{at, ok, error, message, server, tools, resources, prompts}`: a server that does not answer is no exception.
+    """`{at, latency_ms, ok, error, message, server, tools, resources, prompts}`: one that does not answer is no
+    exception.
 
-    `error` and `message` say why not; the lists are empty then.
+    `error` and `message` say why not; the lists are empty then. `latency_ms` is the time that all of it took.
     """
+    began = time.monotonic()
+    found = await _looked(reach, document, seconds)
+    return {**found, "latency_ms": round((time.monotonic() - began) * 1000)}
+
+
+async def _looked(reach: Reach, document: Mapping[str, Any], seconds: float) -> dict[str, Any]:
     found: dict[str, Any] = {"at": iso(now_ms()), "ok": True, "error": None, "message": None, "server": None}
     found |= {name: [] for name in _LISTS}
     try:

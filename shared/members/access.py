@@ -50,7 +50,7 @@ def by_api_key(text: str) -> Principal:
             _seen[mark] = (time.monotonic() + _CACHED_S, tenant, key)
     if key.expires_at is not None and key.expires_at <= now_ms():
         raise Unauthorized("this API key has expired", code="key_expired")
-    return Principal(tenant, "api_key", key.id, key.role, scopes=key.scopes)
+    return Principal(tenant, "api_key", key.id, key.role, scopes=key.scopes, made_by=key.created_by)
 
 
 def _unknown() -> Unauthorized:

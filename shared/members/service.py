@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from shared import tenancy
+from shared.audit import service as audit
+from shared.audit.model import Actor, Draft
 from shared.aws import cognito
 from shared.clock import now_ms
 from shared.errors import Forbidden, Invalid, NotFound, PreconditionFailed, Problem
@@ -41,7 +43,7 @@ def sign_up(name: str, email: str, password: str) -> SignedUp:
     """
     tenant = tenancy.new_tenant()
     with ExitStack() as undo:
-        user = _pool_user(email, cognito.temporary_password(), undo)
+        user = pool_user(email, cognito.temporary_password(), undo)
         try:
             cognito.set_password(user.subject, password)
         except cognito.WeakPassword as weak:
@@ -54,12 +56,15 @@ def sign_up(name: str, email: str, password: str) -> SignedUp:
         store = MemberStore(TenantTable(tenant))
         undo.callback(store.dissolve, owner, key)
         store.found(record, owner, key)
-        _enter(tenant, owner, undo)
+        enter(tenant, owner, undo)
         undo.pop_all()
+    actor = Actor("user", owner.id, owner.id)
+    audit.append(tenant, Draft(now, actor, "tenants_sign_up", "tenants", tenant.id))
     return SignedUp(record, owner, key, text)
 
 
-def _pool_user(email: str, password: str, undo: ExitStack) -> cognito.PoolUser:
+def pool_user(email: str, password: str, undo: ExitStack) -> cognito.PoolUser:
+    """A new user of the pool, removed again if `undo` is. Raises EmailTaken, WeakPassword."""
     try:
         user = cognito.create_user(email, password)
     except cognito.EmailTaken:
@@ -83,7 +88,8 @@ def _orphan(user: cognito.PoolUser) -> bool:
     return False
 
 
-def _enter(tenant: Tenant, member: Member, undo: ExitStack) -> None:
+def enter(tenant: Tenant, member: Member, undo: ExitStack) -> None:
+    """Say in the directory whose user this is."""
     key = user_directory(member.subject)
     undo.callback(Directory().delete, key)
     Directory().put(key, {"tenant_id": tenant.id, "user_id": member.id})
@@ -116,9 +122,9 @@ def invite(who: Principal, email: str, role: Role, user_types: tuple[str, ...]) 
     _check_types(store, user_types)
     password = cognito.temporary_password()
     with ExitStack() as undo:
-        found = _pool_user(email, password, undo)
+        found = pool_user(email, password, undo)
         member = Member(new_id("us"), email, role, found.subject, now_ms(), user_types)
-        _enter(who.tenant, member, undo)
+        enter(who.tenant, member, undo)
         store.add_member(member)  # last: until it is there, the directory's entry leads nowhere
         undo.pop_all()
     return member, password
@@ -165,6 +171,18 @@ def _theirs(who: Principal, store: MemberStore, user_id: str, known: int | None)
     if known is not None and known != member.version:
         raise PreconditionFailed(f"the user is at version {member.version} by now; read it again")
     return member
+
+
+def check_gift(who: Principal, role: Role, user_types: tuple[str, ...]) -> None:
+    """Pass if the caller may make somebody a user like this. Raises Forbidden, Invalid."""
+    _may_give(who, role)
+    _check_types(MemberStore(TenantTable(who.tenant)), user_types)
+
+
+def is_taken(email: str) -> bool:
+    """Whether an address has an account."""
+    found = cognito.find_user(email)
+    return found is not None and not _orphan(found)
 
 
 def _may_give(who: Principal, role: Role) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -120,10 +120,10 @@ class MemberStore:
             member_of,
         )
 
-    def add_member(self, member: Member) -> None:
-        """Write a new user."""
+    def add_member(self, member: Member, also: Sequence[Write] = ()) -> None:
+        """Write a new user, and what is written `also` with them: all of it or nothing. Raises ConditionFailed."""
         write = Write("Put", (self._keys.members(), member.id), stored(member), condition=Attr("PK").not_exists())
-        self._table.transact([write, *self._owners(int(member.role == "owner"))])
+        self._table.transact([write, *self._owners(int(member.role == "owner")), *also])
 
     def change_member(self, before: Member, values: dict[str, Any]) -> Member:
         """Change a user who is still as `before`. Raises PreconditionFailed, LastOwner."""

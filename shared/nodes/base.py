@@ -19,7 +19,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Final, Literal, Protocol
 
 from shared.errors import Problem
 from shared.nodes.world import World
@@ -28,6 +28,9 @@ PortType = Literal["string", "number", "boolean", "object", "array", "any"]
 Category = Literal["trigger", "ai", "rag", "tools", "data", "logic", "human", "external", "mcp", "database", "output"]
 Runner = Literal["runner", "documents"]
 Outputs = dict[str, Any]
+
+# An input port that every type has beside its own: what leads there comes first, and its value is not looked at.
+AFTER: Final = "after"
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +185,15 @@ class Timer(Wait):
 
 
 @dataclass(frozen=True, slots=True)
+class Escalation:
+    """Whom a question goes to when nobody has answered it for so long; `replace`: instead of those who have it."""
+
+    after_seconds: int
+    assignees: tuple[str, ...]
+    replace: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
     """What is put before a person."""
 
@@ -191,6 +203,12 @@ class Asked:
     assignees: tuple[str, ...]  # user ids, e-mail addresses or user types; empty: anybody who may answer tasks
     timeout_seconds: int
     data: Any  # what the person is shown: the node's input
+    due_ms: int | None = None  # when it should be answered, in milliseconds since the epoch
+    escalation: tuple[Escalation, ...] = ()
+    quorum: int | None = None  # so many people have to approve
+    no_self_approval: bool = False  # whoever started the run cannot answer
+    notify: Literal["in_app", "email", "none"] = "in_app"
+    credential: str | None = None  # the mail server for `email`
 
 
 class Question(Wait):
@@ -202,7 +220,7 @@ class Question(Wait):
 
     @abstractmethod
     def answered(self, call: Call, answer: Mapping[str, Any]) -> Outputs:
-        """The ports for an answer: `{decision, comment, completed_by, completed_at, data}`."""
+        """The ports for an answer `{decision, comment, completed_by, completed_at, data}`; a quorum has `votes` too."""
 
     @abstractmethod
     def lapsed(self, call: Call) -> Outputs:

@@ -56,7 +56,8 @@ def describe(node_type: NodeType) -> dict[str, Any]:
     """A type's declaration as JSON.
 
     `dynamic_outputs`: further output ports come from the config (a `switch` has one per case). `inner_outputs`: what
-    the nodes inside a container see as its outputs. Every type also has the output port `error`.
+    the nodes inside a container see as its outputs. Every type also has the output port `error` and, but
+    for triggers, the input port `after`.
     """
     return {
         "type": node_type.type,

@@ -99,10 +99,13 @@ class Credentials(Protocol):
 
 
 class Resources(Protocol):
-    """The tenant's tools, MCP servers and agents. Its calls block: make them off the event loop."""
+    """The tenant's tools, MCP servers, agents and prompts. Its calls block: make them off the event loop."""
 
-    def find(self, kind: Kind, named: str) -> Mapping[str, Any]:
-        """The document of the thing of that name (`shared.resources.documents`). Raises AppError: NotFound."""
+    def find(self, kind: Kind, named: str, version: int | None = None) -> Mapping[str, Any]:
+        """The document of the thing of that name (`shared.resources.documents`), of that version (None: the newest).
+
+        Raises AppError: NotFound.
+        """
         ...
 
 
@@ -268,6 +271,11 @@ class World(Protocol):
     @property
     def threads(self) -> Threads:
         """The threads of the run's tenant."""
+        ...
+
+    @property
+    def process_threads(self) -> Threads:
+        """Threads of the run's tenant in this process's own memory, gone with it."""
         ...
 
     @property

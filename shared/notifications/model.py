@@ -3,6 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final, Literal
+
+# `message` is what a workflow's node says; the others come from human tasks.
+NotificationKind = Literal["message", "task_assigned", "task_reassigned", "task_escalated", "task_overdue"]
+KINDS: Final[tuple[NotificationKind, ...]] = (
+    "message",
+    "task_assigned",
+    "task_reassigned",
+    "task_escalated",
+    "task_overdue",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,3 +26,5 @@ class Notification:
     execution_id: str
     created_at: int
     read_at: int | None = None
+    kind: NotificationKind = "message"
+    task_id: str | None = None

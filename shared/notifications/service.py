@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from shared.aws.reach import reaching
 from shared.clock import now_ms
-from shared.errors import Invalid, NotFound
+from shared.errors import Invalid
 from shared.ids import digest, new_id
-from shared.members.model import Member
+from shared.members.meant import everyone, resolve
 from shared.members.store import MemberStore
-from shared.notifications.model import Notification
+from shared.notifications.model import Notification, NotificationKind
 from shared.notifications.store import NotificationStore
-from shared.store.pages import MAX_LIMIT, Listing
+from shared.store.pages import Listing
 from shared.store.table import Attr, ConditionFailed, TenantTable
 from shared.tenancy import Principal, Tenant
 
 _REMEMBERED_S: Final = 24 * 3600
-_MOST: Final = 1_000
+MOST: Final = 1_000
 
 
 def tell(tenant: Tenant, to: Sequence[str], title: str, message: str, *, key: str, execution_id: str) -> int:
@@ -30,13 +31,35 @@ def tell(tenant: Tenant, to: Sequence[str], title: str, message: str, *, key: st
     table = TenantTable(tenant)
     with reaching("the table"):
         owners = sorted(_meant(MemberStore(table), to))
-        if len(owners) > _MOST:
-            raise Invalid(f"at most {_MOST:,} are told something at once; these are {len(owners):,}")
-        told, created_at = _first(table, key)
-        store = NotificationStore(table)
-        for owner in owners:
-            store.add(owner, Notification(told, title, message, execution_id, created_at))
+        if len(owners) > MOST:
+            raise Invalid(f"at most {MOST:,} are told something at once; these are {len(owners):,}")
+        note = Notification(new_id("nt"), title, message, execution_id, now_ms())
+        hand_out(table, owners, note, key=key)
     return len(owners)
+
+
+def hand_out(table: TenantTable, owners: Sequence[str], note: Notification, *, key: str) -> None:
+    """Give a notification to each of these users and keys but those who have muted its kind.
+
+    Under the same `key` it is within a day the same notification, so nobody has it twice. Raises Unavailable.
+    """
+    told, created_at = _first(table, key, note)
+    store = NotificationStore(table)
+    for owner in owners:
+        if note.kind == "message" or note.kind not in store.muted(owner):
+            store.add(owner, replace(note, id=told, created_at=created_at))
+
+
+def muted(who: Principal) -> tuple[NotificationKind, ...]:
+    """The kinds that the caller does not want to be told of."""
+    return _store(who).muted(_owner(who))
+
+
+def mute(who: Principal, kinds: Sequence[NotificationKind]) -> tuple[NotificationKind, ...]:
+    """The caller does not want to be told of these kinds."""
+    wanted = tuple(dict.fromkeys(kinds))
+    _store(who).mute(_owner(who), wanted)
+    return wanted
 
 
 def listing(who: Principal, cursor: str | None, limit: int, *, unread: bool) -> Listing[Notification]:
@@ -57,61 +80,25 @@ def _store(who: Principal) -> NotificationStore:
     return NotificationStore(TenantTable(who.tenant))
 
 
-def _first(table: TenantTable, key: str) -> tuple[str, int]:
+def _first(table: TenantTable, key: str, note: Notification) -> tuple[str, int]:
     """The id and the moment of what is told under this key: those of the first attempt."""
-    made, now = new_id("nt"), now_ms()
+    now = now_ms()
     free = Attr("PK").not_exists() | Attr("ttl").lte(now // 1000)
-    item = {"told": made, "at": now, "ttl": now // 1000 + _REMEMBERED_S}
+    item = {"told": note.id, "at": note.created_at, "ttl": now // 1000 + _REMEMBERED_S}
     try:
         table.put(table.keys.idempotency(digest("notification", key)), item, free)
     except ConditionFailed as taken:
         if taken.item is None:
             raise
         return taken.item["told"], int(taken.item["at"])
-    return made, now
+    return note.id, note.created_at
 
 
-def _meant(store: MemberStore, to: Sequence[str]) -> Iterator[str]:
-    members = list(_members(store))
+def _meant(store: MemberStore, to: Sequence[str]) -> Iterable[str]:
     if not to:
-        yield from (m.id for m in members)
-        return
-    types = {}
-    for each in _user_types(store):
-        types[each[0].casefold()] = types[each[1].casefold()] = each[0]
-    found: set[str] = set()
-    for name in to:
-        known = name.casefold()
-        hits = {m.id for m in members if known in (m.id.casefold(), m.email.casefold())}
-        hits |= {m.id for m in members if types.get(known) in m.user_types}
-        if not hits and known not in types:
-            hits = {_key_id(store, name)}
-        found |= hits
-    yield from found
-
-
-def _key_id(store: MemberStore, name: str) -> str:
-    try:
-        return store.api_key(name).id
-    except NotFound:
-        raise Invalid(f"there is no user, user type or API key {name[:100]!r}", code="unknown_user") from None
-
-
-def _members(store: MemberStore) -> Iterator[Member]:
-    cursor: str | None = None
-    while True:
-        page = store.members(cursor, MAX_LIMIT)
-        yield from page.items
-        cursor = page.next_cursor
-        if cursor is None:
-            return
-
-
-def _user_types(store: MemberStore) -> Iterator[tuple[str, str]]:
-    cursor: str | None = None
-    while True:
-        page = store.user_types(cursor, MAX_LIMIT)
-        yield from ((t.id, t.name) for t in page.items)
-        cursor = page.next_cursor
-        if cursor is None:
-            return
+        return [m.id for m in everyone(store)]
+    found = resolve(store, to)
+    if found.others:
+        detail = f"there is no user, user type or API key {found.others[0][:100]!r}"
+        raise Invalid(detail, code="unknown_user")
+    return found.ids

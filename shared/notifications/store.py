@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from typing import Final
 
 from shared.clock import now_ms
 from shared.errors import NotFound
-from shared.notifications.model import Notification
+from shared.notifications.model import Notification, NotificationKind
 from shared.store.keys import Key
 from shared.store.pages import Listing, listing_of
 from shared.store.table import Attr, Change, ConditionFailed, Item, TenantTable
@@ -50,6 +51,15 @@ class NotificationStore:
         except ConditionFailed:
             raise NotFound(f"there is no notification {notification_id}") from None
 
+    def muted(self, owner_id: str) -> tuple[NotificationKind, ...]:
+        """The kinds that a user does not want to be told of."""
+        item = self._table.get(self._table.keys.notification_settings(owner_id))
+        return tuple(item["muted"]) if item else ()
+
+    def mute(self, owner_id: str, kinds: Sequence[NotificationKind]) -> None:
+        """A user does not want to be told of these kinds, and of no others."""
+        self._table.put(self._table.keys.notification_settings(owner_id), {"muted": list(kinds)})
+
     def _key(self, owner_id: str, notification_id: str) -> Key:
         return Key(self._table.keys.notifications(owner_id), notification_id)
 
@@ -62,4 +72,6 @@ def _notification(item: Item) -> Notification:
         execution_id=item["execution_id"],
         created_at=int(item["created_at"]),
         read_at=int(item["read_at"]) if "read_at" in item else None,
+        kind=item.get("kind", "message"),
+        task_id=item.get("task_id"),
     )

@@ -162,10 +162,22 @@ class Model(Part):
 
 
 class Memory(Part):
-    """Whether an agent remembers a thread, and how many of its messages."""
+    """Whether an agent remembers a thread, how many of its messages, and where they are kept.
+
+    `threads` is the tenant's own memory (`/threads`), `process` this process's, for tests; the others take a credential
+    of their kind.
+    """
 
     enabled: bool = False
     max_messages: int = Field(default=50, ge=1, le=1_000)
+    provider: Literal["threads", "redis", "libsql", "process"] = "threads"
+    credential: Name | None = None
+
+    @model_validator(mode="after")
+    def _with_its_credential(self) -> Memory:
+        if (self.provider in ("redis", "libsql")) != (self.credential is not None):
+            raise ValueError("a memory in redis or libsql takes a credential of that kind; the others take none")
+        return self
 
 
 class Limits(Part):
@@ -186,7 +198,38 @@ class Agent(Named):
     limits: Limits = Limits()
 
 
+class Prompt(Named):
+    """What a model is asked. `{{ variable }}` in `text` and `system` is filled in; any expression over the variables.
+
+    `input_schema` is a JSON Schema of the variables, `output_schema` one of the answer.
+    """
+
+    text: Annotated[str, StringConstraints(min_length=1, max_length=50_000)]
+    system: Annotated[str, StringConstraints(max_length=50_000)] = ""
+    model: Annotated[str, StringConstraints(max_length=200)] | None = None
+    input_schema: dict[str, Any] | None = None
+    output_schema: dict[str, Any] | None = None
+
+    @model_validator(mode="after")
+    def _templates(self) -> Prompt:
+        try:
+            for expression in expressions([self.text, self.system]):
+                problem = syntax_problem(expression)
+                if problem is not None:
+                    raise ValueError(problem)
+        except TemplateError as error:
+            raise ValueError(str(error)) from None
+        return self
+
+
 def shown(kind: Kind, document: dict[str, Any]) -> dict[str, Any]:
     """The fields of a document that lists show."""
-    fields = {"tools": ("kind", "ask_a_person"), "mcp_servers": ("transport", "url", "command"), "agents": ("model",)}
+    fields: dict[Kind, tuple[str, ...]] = {
+        "tools": ("kind", "ask_a_person"),
+        "mcp_servers": ("transport", "url", "command"),
+        "agents": ("model",),
+        "prompts": ("model",),
+        "workflow_templates": ("category", "is_active", "end_action_type"),
+        "workflow_steps": ("title",),
+    }
     return {name: document[name] for name in ("description", *fields[kind])}

@@ -1,4 +1,7 @@
-"""A tenant's named things: tools, MCP servers, agents. The name is the key; what the thing is, is a JSON document."""
+"""A tenant's named things: tools, MCP servers, agents, prompts, templates of guided workflows and their steps.
+
+The name is the key; what the thing is, is a JSON document.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-Kind = Literal["tools", "mcp_servers", "agents"]
+Kind = Literal["tools", "mcp_servers", "agents", "prompts", "workflow_templates", "workflow_steps"]
 
 NAME: Final = r"^[a-z][a-z0-9_]{0,63}$"
 MAX_DOCUMENT: Final = 100_000  # bytes of its JSON

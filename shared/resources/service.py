@@ -23,7 +23,7 @@ _TRIES: Final = 5
 
 def create(who: Principal, kind: Kind, body: BaseModel) -> Resource:
     """A new thing. Raises Conflict (the name is taken), Invalid, TooLarge."""
-    made = _resource(who, kind, body)
+    made = prepared(who, kind, body)
     _store(who).create(made)
     return made
 
@@ -45,7 +45,7 @@ def put(who: Principal, kind: Kind, name: str, body: BaseModel, known: int | Non
         before = store.get(kind, name)
         if known is not None and known != before.version:
             raise PreconditionFailed(f"{name} is at version {before.version} by now; read it again")
-        after = _resource(who, kind, body)
+        after = prepared(who, kind, body)
         if after.name != name:
             message = "a name does not change: workflows and agents use it"
             raise Invalid(message, errors=[Problem("other_name", message, "name")])
@@ -80,13 +80,16 @@ def version(who: Principal, kind: Kind, name: str, number: int) -> ResourceVersi
     return store.version(store.get(kind, name), number)
 
 
-def _resource(who: Principal, kind: Kind, body: BaseModel) -> Resource:
-    """A body as the first version of a thing. Raises Invalid, TooLarge."""
+def prepared(who: Principal, kind: Kind, body: BaseModel) -> Resource:
+    """A body as the first version of a thing, which is not written yet. Raises Invalid, TooLarge."""
     document = body.model_dump(mode="json")
     schema = document.get("input_schema")
     problems = list(schema_problems(schema, "input_schema")) if schema is not None else []
     if schema is not None and not problems and schema.get("type") != "object":
-        problems = [Problem("invalid_schema", "the arguments of a tool are an object", "input_schema.type")]
+        what = "variables of a prompt" if kind == "prompts" else "arguments of a tool"
+        problems = [Problem("invalid_schema", f"the {what} are an object", "input_schema.type")]
+    if kind == "prompts" and document["output_schema"] is not None:
+        problems += schema_problems(document["output_schema"], "output_schema")
     if problems:
         raise Invalid(problems[0].message, errors=problems)
     size = len(json.dumps(document, ensure_ascii=False).encode())

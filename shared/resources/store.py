@@ -7,7 +7,7 @@ thing's own version, and a new thing of that name writes its versions over the o
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -31,9 +31,13 @@ class ResourceStore:
     def create(self, resource: Resource) -> None:
         """Write a new thing. Raises Conflict if its name is taken."""
         try:
-            self._write(resource, Attr("PK").not_exists())
+            self._table.transact(self.creating(resource))
         except ConditionFailed:
             raise Conflict(f"the name {resource.name} is taken", code="name_taken") from None
+
+    def creating(self, resource: Resource) -> list[Write]:
+        """The writes of `create`, for a transaction that makes more than this thing."""
+        return self._writes(resource, Attr("PK").not_exists())
 
     def get(self, kind: Kind, named: str) -> Resource:
         """A thing. Raises NotFound."""
@@ -42,12 +46,15 @@ class ResourceStore:
             raise _missing(kind, named)
         return _resource(item)
 
-    def find(self, kind: Kind, named: str) -> Mapping[str, Any]:
-        """A thing's document as it is now. Raises NotFound."""
-        return self.get(kind, named).document
+    def find(self, kind: Kind, named: str, version: int | None = None) -> Mapping[str, Any]:
+        """A thing's document as it is now, or of that version. Raises NotFound."""
+        found = self.get(kind, named)
+        return found.document if version is None else self.version(found, version).document
 
-    def page(self, kind: Kind, cursor: str | None, limit: int) -> Listing[ResourceSummary]:
-        """Things of a kind, by name."""
+    def page(
+        self, kind: Kind, cursor: str | None, limit: int, keep: Callable[[ResourceSummary], bool] = lambda _any: True
+    ) -> Listing[ResourceSummary]:
+        """Things of a kind that `keep` accepts, by name."""
         pk = self._keys.resources(kind)
         return listing_of(
             self._table.tenant,
@@ -56,13 +63,25 @@ class ResourceStore:
             limit,
             lambda start, n: self._table.query(pk, start=start, limit=n, attributes=_LISTED),
             _summary,
+            lambda item: keep(_summary(item)),
         )
+
+    def following(self, kind: Kind, behind: str | None, limit: int) -> list[Resource]:
+        """Things of a kind with their documents, by name: those behind a name. Fewer than `limit`: that was all."""
+        found: list[Resource] = []
+        while len(found) < limit:
+            page = self._table.query(self._keys.resources(kind), after=behind, limit=limit - len(found))
+            found += map(_resource, page.items)
+            if page.last is None:
+                break
+            behind = found[-1].name
+        return found
 
     def save(self, before: Resource, after: Resource) -> Resource:
         """Write the next version of a thing that is still as `before`. Raises NotFound, PreconditionFailed."""
         next_one = replace(after, version=before.version + 1, created_at=before.created_at)
         try:
-            self._write(next_one, Attr("version").eq(before.version))
+            self._table.transact(self._writes(next_one, Attr("version").eq(before.version)))
         except ConditionFailed as failed:
             raise _changed(before, failed) from None
         return next_one
@@ -112,7 +131,7 @@ class ResourceStore:
         known: Mapping[str, Any] = json.loads(item["found"])
         return known
 
-    def _write(self, resource: Resource, condition: Any) -> None:
+    def _writes(self, resource: Resource, condition: Any) -> list[Write]:
         values = {name: getattr(resource, name) for name in ("version", "updated_at", "updated_by")}
         values["document"] = json.dumps(resource.document, ensure_ascii=False)
         item = {
@@ -124,7 +143,7 @@ class ResourceStore:
         }
         of_version = (self._keys.resource(resource.kind, resource.name), self._keys.version_sk(resource.version))
         newest = (self._keys.resources(resource.kind), resource.name)
-        self._table.transact([Write("Put", newest, item, condition=condition), Write("Put", of_version, values)])
+        return [Write("Put", newest, item, condition=condition), Write("Put", of_version, values)]
 
 
 def _mark(resource: Resource) -> str:

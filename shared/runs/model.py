@@ -11,6 +11,7 @@ NodeStatus = Literal["pending", "running", "paused", "completed", "failed", "ski
 Origin = Literal["replayed", "edited", "pinned"]
 OPEN: Final[tuple[RunStatus, ...]] = ("pending", "running", "paused")
 ENDED: Final[tuple[RunStatus, ...]] = ("completed", "failed", "cancelled")
+SINGLE_NODE: Final = "node"  # the kind of what starts a single node's run
 
 Stored = Mapping[str, Any]  # a value as `stepfunctions.engine.payloads` stores it: {"v": …} or {"r": …}
 
@@ -23,7 +24,10 @@ class Run:
     `calls` the calls of functions that have begun working on it (`calls_before`: in earlier executions), `working` the
     states whose calls are at it now; `control` is what somebody asked for (`pause`, `cancel`) and the engine has not
     done yet. `parent` is the node that waits for this run, if it is a child's; `depth` counts the runs above it.
-    `chain` counts the runs whose events or files led to this one, one after the other.
+    `chain` counts the runs whose events or files led to this one, one after the other. `capped`: it has one of the
+    places of its workflow (`max_concurrency`). `budget` (`{tokens?, nano?}`) is what this run may use of models, if
+    that is less than its plan says; `used_tokens` and `used_nano` (billionths of a US dollar) are counted where there
+    is a budget.
     """
 
     id: str
@@ -50,6 +54,11 @@ class Run:
     parent: Mapping[str, Any] | None = None  # {execution_id, node_id, scope}
     depth: int = 0
     chain: int = 0
+    capped: bool = False
+    budget: Mapping[str, int] | None = None
+    used_tokens: int = 0
+    used_nano: int = 0
+    canary: str | None = None  # the one that it is of (`stepfunctions.canary`)
 
     @property
     def ended(self) -> bool:

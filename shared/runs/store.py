@@ -14,7 +14,7 @@ from shared.runs.model import OPEN, ChildLink, NodeRecord, Run, RunStatus
 from shared.store.keys import Key, journal_prefix, lots_prefix, sweep_shard
 from shared.store.table import Attr, Change, ConditionFailed, Item, Page, TenantTable
 
-_JSON: Final = ("trigger", "triggered_by", "final_output", "error", "parent")
+_JSON: Final = ("trigger", "triggered_by", "final_output", "error", "parent", "budget")
 _FIELDS: Final = tuple(f.name for f in fields(Run))
 _OF_ONE_ATTEMPT: Final = ("completed_at", "error", "final_output", "working")
 FIRST_LOOK_MS: Final = 120_000  # when the sweeper first looks at a run that has not ended
@@ -119,7 +119,7 @@ class RunStore:
     def reopen(self, run: Run) -> Run | None:
         """A failed or cancelled run goes on: the next attempt. None if somebody else was first.
 
-        It goes on with the version, plan, machine and deadline (counted from its creation) of `run`.
+        It goes on with the version, plan, machine, budget and deadline (counted from its creation) of `run`.
         """
         values = {
             "status": "pending",
@@ -129,6 +129,8 @@ class RunStore:
             "attempt": run.attempt + 1,
             "calls_before": run.calls,
             "deadline": now_ms() + (run.deadline - run.created_at),
+            **({"capped": True} if run.capped else {}),
+            **({"budget": json.dumps(run.budget)} if run.budget is not None else {}),
             "GSI2PK": sweep_shard(run.id),
             "GSI2SK": iso(now_ms() + FIRST_LOOK_MS),
         }
@@ -145,6 +147,10 @@ class RunStore:
         }
         change = Change(set=values, remove=["working"])
         return self._change(run.id, change, Attr("attempt").eq(run.attempt))
+
+    def use(self, execution_id: str, tokens: int, nano: int) -> Run | None:
+        """Add to what models have used for the run. None if it has ended."""
+        return self._change(execution_id, Change(add={"used_tokens": tokens, "used_nano": nano}))
 
     def look_again(self, execution_id: str, at_ms: int) -> None:
         """When the sweeper should look at the run next."""

@@ -14,6 +14,8 @@
 | credential | `T#t#CREDENTIALS` | `<name>` | | |
 | workflow summary | `T#t#WFS` | `wf_…` | | |
 | draft, versions | `T#t#WF#wf` | `DRAFT`, `V#000007` | | |
+| its canary, and how that goes | `T#t#WF#wf` | `CANARY`, `CANARY#cn_…#<window>` | | |
+| its tests | `T#t#WF#wf` | `CASE#tc_…` | | |
 | machine known | `T#t#WF#wf` | (in the version) | | |
 | run | `T#t#EX#ex` | `META` | `T#t#WFEX#wf` / `ex_…` | `SWEEP#<shard>` / next check |
 | journal | `T#t#EX#ex` | `J#<scope>#…` | | |
@@ -33,11 +35,32 @@
 | thread | `T#t#THREADS` | its id | | |
 | its messages, what was appended | `T#t#THREAD#<id>` | `M#<made>#00000007`, `A#<digest>` | | |
 | notification | `T#t#NOTES#<user or key>` | `nt_…` | | |
+| generation | `T#t#GEN#gen_…` | `GEN` | | |
+| what a user has muted | `T#t#NOTESET` | `<user or key>` | | |
+| link to a task | `T#t#TASKLINKS` | `lk_…` | `T#t#TASKLINKS#tk_…` / `lk_…` | |
+| invitation | `T#t#INVITATIONS` | `inv_…` | | |
+| audit log: entries, head | `T#t#AUDIT` | `N#000000000042`, `HEAD` | | |
+| entries yet to be chained | `T#t#AUDITIN` | `<ulid>` | | `SWEEP#AUDIT` / made |
 | turn of a chat | `T#t#TURN#<digest>` | `TURN` | | |
+| webhook subscription | `T#t#WHSUBS` | `whs_…` | | |
+| its deliveries | `T#t#WHSUB#<whs>` | `dl_…` | | |
 | subscription | `T#t#SUBS` | `<type>#wf_…#<node>` | | |
 | known file | `T#t#FILE#<digest>` | `KNOWN` | | |
 | answer of a run | `T#t#EX#ex` | `RESPONSE` | | |
 | channel subscriber | `T#t#CHAN#<channel>` | `<connection>` | | |
+| template | `T#t#TEMPLATES` | `tp_…` | | |
+| shared link of a workflow | `T#t#SHARES#wf` | `sh_…` | | |
+| directory of shared links | `SHARE#<digest of the token>` | `META` | | |
+| counters of a subject and day | `T#t#COUNT#<subject>` | `<day>#<lane>` | | |
+| how far a run, or what else has a mark, was counted | `T#t#COUNTED#<mark>` | `MARK` | | |
+| runs that are open, runs of the day and month | `T#t#QUOTA` | `RUNS` | | `SWEEP#<shard>` / next check |
+| open runs of one workflow | `T#t#QUOTA` | `RUNS#wf_…` | | `SWEEP#<shard>` / next check |
+| what models have used this month | `T#t#QUOTA` | `SPENT` | | |
+| guided conversation | `T#t#GUIDED` | `gi_…` | `T#t#GUIDED#<user or key>` / `gi_…` | `SWEEP#<shard>` / next check |
+| its template, messages, repeats | `T#t#GUIDE#gi` | `TEMPLATE`, `M#00000007`, `K#<digest>` | | |
+| who has a conversation | `T#t#GUIDEDIN#<digest>` | `ACTIVE` | | |
+| counters of a guided workflow | `T#t#GUIDEDCOUNT#<template>` | `<day>#<lane>` | | |
+| permission | `T#t#PERMISSIONS` | `ut_…#<template>` | | |
 | directory | `USER#<sub>`, `HOOK#<wh>`, `WS#<connection>` | `META` | | |
 | rate window of an address | `RATE#<digest>#<window>` | `RATE` | | |
 
@@ -55,6 +78,11 @@ from shared.tenancy import Tenant
 
 SWEEP_SHARDS: Final = 4
 CHILD: Final = "CHILD#"
+AUDIT: Final = "AUDIT"
+AUDIT_INBOX: Final = "AUDITIN"
+AUDIT_SHARD: Final = "SWEEP#AUDIT"  # a shard of their own: many changes must not hold up what else is due
+QUOTA: Final = "QUOTA"
+GUIDED: Final = "GUIDED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +157,18 @@ class TenantKeys:
         """Sort key of a published version; sorts numerically."""
         return f"V#{version:06d}"
 
+    def canary(self, workflow_id: str) -> Key:
+        """The last canary of a workflow."""
+        return Key(self.workflow(workflow_id), "CANARY")
+
+    def canary_counter(self, workflow_id: str, canary_id: str, window: int | None) -> Key:
+        """How many runs of a canary have ended, in one window or (None) in all."""
+        return Key(self.workflow(workflow_id), f"CANARY#{canary_id}#{'ALL' if window is None else f'{window:012d}'}")
+
+    def case(self, workflow_id: str, case_id: str = "") -> Key:
+        """A test of a workflow; without its id, what all of them start with."""
+        return Key(self.workflow(workflow_id), f"CASE#{case_id}")
+
     def run(self, execution_id: str) -> Key:
         """A run's own record; its partition also holds the journal and the events."""
         return Key(f"{self.prefix}EX#{execution_id}", "META")
@@ -199,9 +239,50 @@ class TenantKeys:
         """Partition of what one user, or one API key, was told."""
         return f"{self.prefix}NOTES#{owner_id}"
 
+    def notification_settings(self, owner_id: str) -> Key:
+        """What one user, or one API key, does not want to be told of."""
+        return Key(f"{self.prefix}NOTESET", owner_id)
+
+    def task_links(self) -> str:
+        """Partition of links to tasks, by id."""
+        return f"{self.prefix}TASKLINKS"
+
+    def links_of_task(self, task_id: str) -> str:
+        """GSI1 partition: the links to one task."""
+        return f"{self.prefix}TASKLINKS#{task_id}"
+
+    def invitations(self) -> str:
+        """Partition of invitations, by id."""
+        return f"{self.prefix}INVITATIONS"
+
+    def audit(self) -> str:
+        """Partition of the audit log's entries, by number, and of its head."""
+        return f"{self.prefix}{AUDIT}"
+
+    @staticmethod
+    def audit_sk(number: int) -> str:
+        """Sort key of an entry of the audit log; sorts numerically."""
+        return f"N#{number:012d}"
+
+    def audit_inbox(self) -> str:
+        """Partition of entries that have yet to be chained, by the time they were made."""
+        return f"{self.prefix}{AUDIT_INBOX}"
+
+    def generation(self, generation_id: str) -> Key:
+        """How far a generation has come."""
+        return Key(f"{self.prefix}GEN#{generation_id}", "GEN")
+
     def turn(self, thread_digest: str) -> Key:
         """Which run has a chat's thread."""
         return Key(f"{self.prefix}TURN#{thread_digest}", "TURN")
+
+    def webhook_subscriptions(self) -> str:
+        """Partition of the addresses that events are sent to."""
+        return f"{self.prefix}WHSUBS"
+
+    def webhook_deliveries(self, subscription_id: str) -> str:
+        """Partition of what was, or is to be, sent to one of them."""
+        return f"{self.prefix}WHSUB#{subscription_id}"
 
     def subscriptions(self) -> str:
         """Partition of what the published workflows listen for."""
@@ -218,6 +299,69 @@ class TenantKeys:
     def graphs(self) -> str:
         """Partition of graphs, by name."""
         return f"{self.prefix}GRAPHS"
+
+    def templates(self) -> str:
+        """Partition of the tenant's own templates of workflows."""
+        return f"{self.prefix}TEMPLATES"
+
+    def shares(self, workflow_id: str) -> str:
+        """Partition of a workflow's shared links."""
+        return f"{self.prefix}SHARES#{workflow_id}"
+
+    def counts(self, subject: str) -> str:
+        """Partition of the counters of one subject, by day."""
+        return f"{self.prefix}COUNT#{subject}"
+
+    def counted(self, mark: str) -> Key:
+        """How far something was counted. Not beside it: what is deleted stays counted."""
+        return Key(f"{self.prefix}COUNTED#{mark}", "MARK")
+
+    def open_runs(self, workflow_id: str = "") -> Key:
+        """The runs that are open, of the tenant or of one workflow."""
+        return Key(f"{self.prefix}{QUOTA}", f"RUNS#{workflow_id}" if workflow_id else "RUNS")
+
+    def spent(self) -> Key:
+        """What models have used."""
+        return Key(f"{self.prefix}{QUOTA}", "SPENT")
+
+    def guided(self) -> str:
+        """Partition of guided conversations, by id."""
+        return f"{self.prefix}{GUIDED}"
+
+    def guided_of(self, user_id: str) -> str:
+        """GSI1 partition: one user's, or API key's, guided conversations."""
+        return f"{self.prefix}{GUIDED}#{user_id}"
+
+    def guide(self, instance_id: str) -> str:
+        """Partition of what belongs to one guided conversation."""
+        return f"{self.prefix}GUIDE#{instance_id}"
+
+    @staticmethod
+    def said_sk(number: int | None = None) -> str:
+        """Sort key of a message of a guided conversation; without a number, what all of them start with."""
+        return "M#" if number is None else f"M#{number:08d}"
+
+    @staticmethod
+    def repeat_sk(mark: str) -> str:
+        """Sort key of the mark that a request has led to a message."""
+        return f"K#{mark}"
+
+    def conversation(self, conversation_digest: str) -> Key:
+        """Which guided conversation is active in a conversation."""
+        return Key(f"{self.prefix}GUIDEDIN#{conversation_digest}", "ACTIVE")
+
+    def guided_counts(self, template: str) -> str:
+        """Partition of the counters of a guided workflow, by day."""
+        return f"{self.prefix}GUIDEDCOUNT#{template}"
+
+    def permissions(self) -> str:
+        """Partition of permissions."""
+        return f"{self.prefix}PERMISSIONS"
+
+    @staticmethod
+    def permission_sk(user_type_id: str, template: str = "") -> str:
+        """Sort key of a permission; without a template, what all of the user type's start with."""
+        return f"{user_type_id}#{template}"
 
     def channel(self, channel: str) -> str:
         """Partition of a channel's subscribers."""
@@ -239,6 +383,11 @@ def hook_directory(webhook_id: str) -> Key:
     return Key(f"HOOK#{webhook_id}", "META")
 
 
+def share_directory(token_digest: str) -> Key:
+    """Which tenant's workflow a shared link leads to."""
+    return Key(f"SHARE#{token_digest}", "META")
+
+
 def connection(connection_id: str) -> Key:
     """A WebSocket connection: its tenant and channels."""
     return Key(f"WS#{connection_id}", "META")
@@ -252,6 +401,11 @@ def sweep_shard(thing_id: str) -> str:
 def sweep_shards() -> list[str]:
     """Every partition in which the sweeper looks."""
     return [f"SWEEP#{n}" for n in range(SWEEP_SHARDS)]
+
+
+def is_guided(partition_key: str) -> bool:
+    """Whether guided conversations lie in this partition."""
+    return partition_key.startswith("T#") and partition_key.endswith(f"#{GUIDED}")
 
 
 def execution_of(partition_key: str) -> str | None:

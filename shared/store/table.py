@@ -22,12 +22,12 @@ class ForeignKey(Exception):
 
 
 class TenantTable:
-    """One tenant's items."""
+    """One tenant's items: in the table, or in another place that is given."""
 
-    def __init__(self, tenant: Tenant) -> None:
+    def __init__(self, tenant: Tenant, dynamo: Dynamo | None = None) -> None:
         self.tenant = tenant
         self.keys = TenantKeys(tenant)
-        self._dynamo = Dynamo(tenant_client(tenant, "dynamodb"), settings().table)
+        self._dynamo = dynamo or Dynamo(tenant_client(tenant, "dynamodb"), settings().table)
 
     def _own(self, pk: str) -> str:
         if not pk.startswith(self.keys.prefix):

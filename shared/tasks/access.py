@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from shared.errors import Forbidden, NotFound
+from shared.members.meant import everyone, resolve
 from shared.members.store import MemberStore
 from shared.store.table import TenantTable
+from shared.task_links.issue import person_of
 from shared.tasks.model import Task
 from shared.tenancy import ROLES, Principal
 
@@ -34,6 +38,38 @@ def names_of(who: Principal) -> frozenset[str]:
 def meant(task: Task, names: frozenset[str]) -> bool:
     """Whether the task is for somebody of these names; one without assignees is for everybody."""
     return not task.assignees or any(a.casefold() in names for a in task.assignees)
+
+
+@dataclass(frozen=True, slots=True)
+class Responder:
+    """Who answers: as it is recorded (`id`), who it is that counts (`person`), and who may have claimed the task."""
+
+    id: str
+    person: str
+    claimant: str
+
+
+def responder(who: Principal) -> Responder:
+    """A caller as one who answers: what a user does by a key of theirs, they do."""
+    return Responder(who.id, who.person or who.id, who.id)
+
+
+def check_not_starter(task: Task, person: str) -> None:
+    """Pass, or raise Forbidden for whoever started the run of a task that they must not answer."""
+    if task.no_self_approval and task.starter is not None and person == task.starter:
+        raise Forbidden("whoever started the run cannot answer this task", code="self_approval")
+
+
+def electorate(table: TenantTable, task: Task) -> frozenset[str]:
+    """The persons a task with a quorum is for, as its assignees are at this moment."""
+    store = MemberStore(table)
+    if task.assignees:
+        found = resolve(store, task.assignees)
+        outside = (person_of(name) for name in found.others if "@" in name)
+        persons = {*(u.id for u in found.users), *(k.created_by for k in found.keys), *outside}
+    else:
+        persons = {m.id for m in everyone(store) if ROLES.index(m.role) >= ROLES.index("operator")}
+    return frozenset(persons - ({task.starter} if task.no_self_approval else set()))
 
 
 def check(task: Task, who: Principal) -> None:

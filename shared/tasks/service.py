@@ -7,31 +7,30 @@ once used.
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Mapping
-from typing import Any, Final, NoReturn
+from dataclasses import replace
+from typing import Any, Final
 
 from shared.aws import kms, states
-from shared.clock import iso, now_ms
-from shared.errors import Conflict, Forbidden, Invalid, NotFound, Problem
+from shared.clock import now_ms
+from shared.errors import Conflict, Forbidden, NotFound, Unavailable
 from shared.log import logger
 from shared.nodes.base import Asked
-from shared.nodes.json_schemas import faults
 from shared.runs.store import RunStore
 from shared.store.pages import Listing
 from shared.store.table import TenantTable
-from shared.tasks import access
-from shared.tasks.model import DECISIONS, Answer, Shown, Task
-from shared.tasks.store import TaskStore
+from shared.tasks import access, follow
+from shared.tasks.answering import Answering, for_run
+from shared.tasks.model import Answer, Notice, Shown, Task, shown_hash
+from shared.tasks.store import Kept, TaskStore
 from shared.tenancy import Principal, Tenant
 from shared.workflows.store import WorkflowStore
 
 _DELIVER_AGAIN_MS: Final = 60_000
-_LOOK_AGAIN_MS: Final = 3_600_000
-_CLOSED: Final = {
-    "completed": ("already_answered", "has been answered already"),
-    "lapsed": ("task_lapsed", "was not answered in time"),
-    "cancelled": ("task_cancelled", "was withdrawn; its run is over"),
-}
+_MAILS_IN_CALL_S: Final = 10.0  # a call that asks or reassigns writes mails for so long; the rest is the sweeper's
+_TRIES: Final = 5
 
 
 class TaskService:
@@ -42,6 +41,7 @@ class TaskService:
         self._table = TenantTable(tenant)
         self._tasks = TaskStore(self._table)
         self._runs = RunStore(self._table)
+        self._answering = Answering(tenant)
 
     # --- for the engine --------------------------------------------------------------------------------------------
 
@@ -52,12 +52,14 @@ class TaskService:
     def open(self, execution_id: str, task_id: str, node_id: str, asked: Asked, token: str) -> bool:
         """See `stepfunctions.engine.waits.TaskDesk.open`."""
         now = now_ms()
-        due_at = now + asked.timeout_seconds * 1000
+        expires_at = now + asked.timeout_seconds * 1000
         sealed = kms.encrypt(self._tenant, token.encode(), execution=execution_id, task=task_id)
-        if self._tasks.find(task_id) is not None:
-            return self._tasks.renew(task_id, sealed, due_at)
+        there = self._tasks.find(task_id)
+        if there is not None:
+            return self._renew(there, sealed, expires_at)
         run = self._runs.get(execution_id)
         workflow_name, node_name = self._labels(run.workflow_id, node_id)
+        shown = Shown(asked.instructions, None if asked.form is None else dict(asked.form), asked.data)
         task = Task(
             id=task_id,
             execution_id=execution_id,
@@ -69,16 +71,31 @@ class TaskService:
             assignees=asked.assignees,
             status="open",
             created_at=now,
-            due_at=due_at,
+            expires_at=expires_at,
+            due_at=asked.due_ms,
+            quorum=asked.quorum,
+            no_self_approval=asked.no_self_approval,
+            starter=run.triggered_by.get("user") if asked.no_self_approval else None,
+            shown_sha256=shown_hash(asked.title, shown),
         )
-        form = None if asked.form is None else dict(asked.form)
-        if not self._tasks.create(task, Shown(asked.instructions, form, asked.data), sealed):
-            return self._tasks.renew(task_id, sealed, due_at)
+        follows = follow.of(asked, now)
+        notices = follow.first_notices(task, follows)
+        look_at = follow.first_look(task, follows, bool(notices))
+        if not self._tasks.create(task, shown, sealed, follows, notices, look_at):
+            return self._renew(self._tasks.get(task_id), sealed, expires_at)
         # Looked at after the task is there: whoever ends a run ends it first and withdraws its tasks second.
         if self._runs.get(execution_id).ended:
             self._tasks.close(task, "cancelled")
             return False
+        if notices:
+            self.follow_up(task_id, _MAILS_IN_CALL_S)
         return True
+
+    def _renew(self, kept: Kept, sealed: bytes, expires_at: int) -> bool:
+        task = replace(kept.task, expires_at=expires_at)
+        soon = now_ms() + follow.TELL_AGAIN_MS
+        look_at = soon if kept.notices else follow.next_look(task, kept.follow, reminded=kept.reminded)
+        return self._tasks.renew(task.id, sealed, expires_at, look_at)
 
     def settle(self, task_id: str) -> Mapping[str, Any] | None:
         """See `stepfunctions.engine.waits.TaskDesk.settle`."""
@@ -88,8 +105,7 @@ class TaskService:
                 return None
             kept = self._tasks.find(task_id)  # answered just now
         answer = self._tasks.answer(kept) if kept is not None else None
-        # What the workflow sees is outside: times are RFC 3339 there.
-        return None if answer is None else {**answer.as_dict(), "completed_at": iso(answer.completed_at)}
+        return None if answer is None else for_run(answer)
 
     def answerable(self, execution_id: str) -> frozenset[str]:
         """The ids of a run's tasks that are answered, or may still be."""
@@ -138,8 +154,12 @@ class TaskService:
 
     def claim(self, who: Principal, task_id: str) -> Task:
         """Take a task, so that nobody else answers it. Raises NotFound, Forbidden, Conflict."""
-        access.check(self._tasks.get(task_id).task, who)
-        return self._tasks.claim(task_id, who.id) or self._refuse(task_id)
+        task = self._tasks.get(task_id).task
+        access.check(task, who)
+        access.check_not_starter(task, access.responder(who).person)
+        if task.quorum is not None:
+            raise Conflict("a task with a quorum is for several people: nobody claims it", code="quorum")
+        return self._tasks.claim(task_id, who.id) or self._answering.refuse(task_id)
 
     def unclaim(self, who: Principal, task_id: str) -> Task:
         """Give a task back; admins may do so for others. Raises NotFound, Forbidden, Conflict."""
@@ -148,12 +168,26 @@ class TaskService:
             return task
         if task.claimed_by not in (None, who.id) and not access.is_admin(who):
             raise Forbidden(f"task {task_id} is claimed by somebody else", code="not_claimant")
-        return self._tasks.unclaim(task_id, task.claimed_by or "") or self._refuse(task_id)
+        return self._tasks.unclaim(task_id, task.claimed_by or "") or self._answering.refuse(task_id)
 
     def reassign(self, who: Principal, task_id: str, assignees: tuple[str, ...]) -> Task:
-        """Put a task before others, and end a claim. Raises NotFound, Forbidden, Conflict."""
-        access.check(self._tasks.get(task_id).task, who)
-        return self._tasks.reassign(task_id, tuple(dict.fromkeys(assignees))) or self._refuse(task_id)
+        """Put a task before others, and end a claim. They are told.
+
+        Raises NotFound, Forbidden, Conflict, Unavailable.
+        """
+        named = tuple(dict.fromkeys(assignees))
+        for _ in range(_TRIES):
+            kept = self._tasks.get(task_id)
+            access.check(kept.task, who)
+            notice = Notice("task_reassigned", named, f"reassigned {kept.noted}")
+            look_at = now_ms() + follow.TELL_AGAIN_MS
+            done = self._tasks.note(kept, notice, look_at, assignees=list(named))
+            if done is not None:
+                self.follow_up(task_id, _MAILS_IN_CALL_S)
+                return done
+            if self._tasks.get(task_id).task.status != "open":
+                self._answering.refuse(task_id)
+        raise Unavailable("the task is being changed by others at this moment; try again")
 
     def complete(
         self,
@@ -163,20 +197,14 @@ class TaskService:
         data: Mapping[str, Any] | None = None,
         comment: str | None = None,
     ) -> Task:
-        """Answer a task; its run goes on. `decision` is one of `DECISIONS`.
+        """Answer a task; its run goes on. `decision` is one of `DECISIONS`. Of a task with a quorum this is a vote.
 
-        Raises NotFound, Forbidden, Invalid (naming the field), and Conflict when it is closed or somebody else's.
+        Raises NotFound, Forbidden, Invalid (naming the field), and Conflict when it is closed or somebody else's, or
+        when they have voted.
         """
         kept = self._tasks.get(task_id)
         access.check(kept.task, who)
-        if self._out_of_time(kept.task):
-            self._refuse(task_id)
-        form = self._tasks.shown(kept).form
-        if form is not None:
-            _check_form(form, {} if data is None else data)
-        answer = Answer(DECISIONS[decision], data, comment, who.id, now_ms())
-        if not self._tasks.complete(kept.task, answer):
-            self._refuse(task_id)
+        self._answering.answer(kept, access.responder(who), decision, data, comment)
         self.deliver(task_id)
         return self._tasks.get(task_id).task
 
@@ -196,45 +224,31 @@ class TaskService:
             return False
         return True
 
-    def tidy(self, task_id: str) -> None:
-        """What the sweeper does with a task that is due: deliver its answer, or close it if its run is over."""
+    def tidy(self, task_id: str, mails_until: float = math.inf) -> None:
+        """What the sweeper does with a task that is due: deliver its answer, close it if its run is over, or do what
+        follows if nobody answers. Mails are sent until then (`time.monotonic()`).
+        """
         kept = self._tasks.find(task_id)
         if kept is None:
             return
         if kept.task.status == "completed":
             if not self.deliver(task_id):
                 self._tasks.look_again(task_id, now_ms() + _DELIVER_AGAIN_MS)
-        elif not (self._run_over(kept.task) and self._tasks.close(kept.task, "cancelled")):
-            # Its run is paused, or has yet to notice that the time is over.
-            self._tasks.look_again(task_id, now_ms() + _LOOK_AGAIN_MS)
+        elif not (self._answering.run_over(kept.task) and self._tasks.close(kept.task, "cancelled")):
+            follow.follow_up(self._table, task_id, mails_until)
+
+    def follow_up(self, task_id: str, mails_for_s: float) -> None:
+        """Do what is due for an open task, and tell people. Whatever fails is the sweeper's to do again."""
+        try:
+            follow.follow_up(self._table, task_id, time.monotonic() + mails_for_s)
+        except Exception as error:
+            logger("tasks").warning("not_followed_up", task_id=task_id, error=type(error).__name__)
 
     def look_again(self, task_id: str, at_ms: int) -> None:
         """When the sweeper should look at the task next."""
         self._tasks.look_again(task_id, at_ms)
 
     # ---------------------------------------------------------------------------------------------------------------
-
-    def _out_of_time(self, task: Task) -> bool:
-        if task.status != "open":
-            return True
-        if self._run_over(task):
-            self._tasks.close(task, "cancelled")
-            return True
-        return task.due_at <= now_ms()
-
-    def _run_over(self, task: Task) -> bool:
-        try:
-            return self._runs.get(task.execution_id).ended
-        except NotFound:
-            return True
-
-    def _refuse(self, task_id: str) -> NoReturn:
-        """Say why a task cannot be changed. Raises Conflict."""
-        task = self._tasks.get(task_id).task
-        if task.status == "open" and task.due_at > now_ms():
-            raise Conflict(f"task {task_id} is claimed by somebody else", code="claimed")
-        code, words = _CLOSED[task.status if task.status != "open" else "lapsed"]
-        raise Conflict(f"task {task_id} {words}", code=code)
 
     def _labels(self, workflow_id: str, node_id: str) -> tuple[str, str]:
         """What people call the workflow and the node, as its draft has it now."""
@@ -261,12 +275,3 @@ class Desk:
     def settle(self, task_id: str) -> Mapping[str, Any] | None:
         """The answer to a task; None, and the task closed, if nobody answered in time."""
         return self._service.settle(task_id)
-
-
-def _check_form(form: Mapping[str, Any], data: Mapping[str, Any]) -> None:
-    found = faults(data, form)
-    if found:
-        # A fault is `$.place: rule`; the body calls that place `data.place`.
-        problems = [Problem("form", fault, "data" + fault.split(": ", 1)[0].removeprefix("$")) for fault in found]
-        detail = "; ".join(f"{p.path}: {p.message.split(': ', 1)[1]}" for p in problems[:3])
-        raise Invalid(f"the answer does not fit the form: {detail}", errors=problems)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Final
 
 from shared.aws.s3 import TenantObjects
@@ -19,10 +19,10 @@ from shared.settings import settings
 from shared.store.keys import Key, sweep_shard
 from shared.store.pages import Listing, listing_of
 from shared.store.table import Attr, Change, ConditionFailed, Item, Page, TenantTable, Write
-from shared.tasks.model import Answer, Shown, Task, TaskStatus
+from shared.tasks.model import NOTHING, Answer, Follow, Notice, Shown, Task, TaskStatus, Vote
 
 _INLINE_BYTES: Final = 32_768
-_GRACE_MS: Final = 300_000  # after a task's time: its state machine should have noticed
+_INLINE_VOTE_BYTES: Final = 512
 _SEND_AGAIN_MS: Final = 60_000
 _FIELDS: Final = tuple(f.name for f in fields(Task))
 _open: Final = Attr("status").eq("open")
@@ -30,12 +30,20 @@ _open: Final = Attr("status").eq("open")
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A task with what the API never shows: the sealed token, and where question and answer lie."""
+    """A task with what the API never shows: the sealed token, where question and answer lie, the votes so far, what is
+    to follow, and what people have yet to be told (`noted` counts all that there was, `tries` the attempts).
+    """
 
     task: Task
     token: bytes | None
     shown: Mapping[str, Any]
     answer: Mapping[str, Any] | None
+    votes: tuple[Vote, ...] = ()
+    follow: Follow = NOTHING
+    notices: tuple[Notice, ...] = ()
+    noted: int = 0
+    tries: int = 0
+    reminded: bool = False
 
 
 class TaskStore:
@@ -67,6 +75,11 @@ class TaskStore:
         """What was answered, if it was. Raises NotFound as `shown`."""
         return None if kept.answer is None else Answer(**self._read(kept.answer))
 
+    def said(self, vote: Vote) -> dict[str, Any]:
+        """The comment and the data of a vote. Raises NotFound as `shown`."""
+        found: dict[str, Any] = self._read(vote.said)
+        return found
+
     def of_run(self, execution_id: str) -> list[tuple[str, TaskStatus]]:
         """`(id, status)` of a run's tasks."""
         mark = self._keys.task_of_run(execution_id)
@@ -87,16 +100,22 @@ class TaskStore:
 
     # --- writing ---------------------------------------------------------------------------------------------------
 
-    def create(self, task: Task, shown: Shown, token: bytes) -> bool:
-        """Write a new task and its mark; False if it is there already."""
+    def create(
+        self, task: Task, shown: Shown, token: bytes, follow: Follow, notices: Sequence[Notice], look_at: int
+    ) -> bool:
+        """Write a new task and its mark; False if it is there already. The sweeper looks at it at `look_at`."""
         item = {
             **_to_item(task),
             **self._status_keys(task.id, task.status),
             "shown": self._write(shown.as_dict()),
             "token": token,
             "GSI2PK": sweep_shard(task.id),
-            "GSI2SK": iso(task.due_at + _GRACE_MS),
+            "GSI2SK": iso(look_at),
         }
+        if follow != NOTHING:
+            item["follow"] = json.dumps(follow.as_dict())
+        if notices:
+            item |= {"notices": [_noted(n) for n in notices], "noted": len(notices)}
         mark = {"task_id": task.id, "node_id": task.node_id, "title": task.title, "status": task.status}
         key, mark_key = self._key(task.id), self._keys.task_of_run(task.execution_id, task.id)
         new = Attr("PK").not_exists()
@@ -106,13 +125,18 @@ class TaskStore:
         ]
         return self._transact(writes)
 
-    def renew(self, task_id: str, token: bytes, due_at: int) -> bool:
+    def renew(self, task_id: str, token: bytes, expires_at: int, look_at: int) -> bool:
         """Another token for an open task; False if it is closed."""
-        values = {"token": token, "due_at": due_at, "GSI2SK": iso(due_at + _GRACE_MS)}
+        values = {"token": token, "expires_at": expires_at, "GSI2SK": iso(look_at)}
         return self._change(task_id, Change(set=values), _open) is not None
 
-    def complete(self, task: Task, answer: Answer) -> bool:
-        """Keep an answer; False if the task is closed, or somebody else has claimed it meanwhile."""
+    def complete(
+        self, task: Task, answer: Answer, claimant: str, votes: Sequence[Vote] = (), also: Sequence[Write] = ()
+    ) -> bool:
+        """Keep an answer; False if the task is closed, somebody else has claimed it, or there is another vote by now.
+
+        `votes` are all votes, the last of which decides. What is written `also` is written with it or not at all.
+        """
         values = {
             "decision": answer.decision,
             "completed_by": answer.completed_by,
@@ -121,8 +145,21 @@ class TaskStore:
             # Until the token is used, the sweeper sees to it.
             "GSI2SK": iso(now_ms() + _SEND_AGAIN_MS),
         }
-        mine = Attr("claimed_by").not_exists() | Attr("claimed_by").eq(answer.completed_by)
-        return self._close(task, "completed", Change(set=values), _open & mine)
+        mine = Attr("claimed_by").not_exists() | Attr("claimed_by").eq(claimant)
+        if votes:
+            values |= _counted(votes)
+            mine = _seen(len(votes) - 1)
+        return self._close(task, "completed", Change(set=values), _open & mine, also)
+
+    def vote(self, task: Task, votes: Sequence[Vote], also: Sequence[Write] = ()) -> bool:
+        """Keep a vote that does not decide, the last of all `votes`; False as `complete`."""
+        key = self._key(task.id)
+        change, condition = Change(set=_counted(votes)), _open & _seen(len(votes) - 1)
+        return self._transact([Write("Update", (key.pk, key.sk), change=change, condition=condition), *also])
+
+    def write_said(self, answered: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Where the comment and the data of a vote lie: a task may have many votes, so what is large lies in S3."""
+        return self._write(answered, _INLINE_VOTE_BYTES)
 
     def close(self, task: Task, status: TaskStatus) -> bool:
         """End a task unanswered (`lapsed`, `cancelled`); False if it is closed already."""
@@ -147,10 +184,27 @@ class TaskStore:
         change = Change(remove=["claimed_by", "claimed_at"])
         return self._change(task_id, change, _open & Attr("claimed_by").eq(held_by))
 
-    def reassign(self, task_id: str, assignees: tuple[str, ...]) -> Task | None:
-        """Put an open task before others; None if it is closed."""
-        change = Change(set={"assignees": list(assignees)}, remove=["claimed_by", "claimed_at"])
-        return self._change(task_id, change, _open)
+    def note(self, kept: Kept, notice: Notice, look_at: int, **values: Any) -> Task | None:
+        """Change an open task that has no newer notice than in `kept`, and say so to people; None otherwise.
+
+        With `assignees` among the values a claim ends.
+        """
+        notices = [*map(_noted, kept.notices), _noted(notice)]
+        change = Change(
+            set={**values, "notices": notices, "noted": kept.noted + 1, "tries": 0, "GSI2SK": iso(look_at)},
+            remove=["claimed_by", "claimed_at"] if "assignees" in values else [],
+        )
+        return self._change(kept.task.id, change, _open & _at("noted", kept.noted))
+
+    def told(self, kept: Kept, look_at: int) -> None:
+        """People know of all notices in `kept`; newer ones stay."""
+        change = Change(set={"GSI2SK": iso(look_at)}, remove=["notices", "tries"])
+        self._change(kept.task.id, change, _open & _at("noted", kept.noted))
+
+    def tell_again(self, kept: Kept, look_at: int, *, failed: bool) -> None:
+        """Not everybody could be told: the sweeper goes on."""
+        change = Change(set={"GSI2SK": iso(look_at), "tries": kept.tries + int(failed)})
+        self._change(kept.task.id, change, _open & _at("noted", kept.noted))
 
     # ---------------------------------------------------------------------------------------------------------------
 
@@ -166,7 +220,9 @@ class TaskStore:
         except ConditionFailed:
             return None
 
-    def _close(self, task: Task, status: TaskStatus, change: Change, condition: Any) -> bool:
+    def _close(
+        self, task: Task, status: TaskStatus, change: Change, condition: Any, also: Sequence[Write] = ()
+    ) -> bool:
         values = {**change.set, "status": status, **self._status_keys(task.id, status)}
         key, mark_key = self._key(task.id), self._keys.task_of_run(task.execution_id, task.id)
         mark = {"task_id": task.id, "node_id": task.node_id, "title": task.title, "status": status}
@@ -174,6 +230,7 @@ class TaskStore:
         writes = [
             Write("Update", (key.pk, key.sk), change=Change(set=values, remove=change.remove), condition=condition),
             Write("Put", (mark_key.pk, mark_key.sk), mark),
+            *also,
         ]
         return self._transact(writes)
 
@@ -187,10 +244,10 @@ class TaskStore:
     def _objects(self) -> TenantObjects:
         return TenantObjects(self._table.tenant, settings().data_bucket, "payloads")
 
-    def _write(self, value: Any) -> Mapping[str, Any]:
+    def _write(self, value: Any, inline: int = _INLINE_BYTES) -> Mapping[str, Any]:
         text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
         body = text.encode()
-        if len(body) <= _INLINE_BYTES:
+        if len(body) <= inline:
             return {"text": text}
         name = hashlib.sha256(body).hexdigest()
         self._objects().put(name, body)
@@ -216,4 +273,33 @@ def _task(item: Item) -> Task:
 
 
 def _kept(item: Item) -> Kept:
-    return Kept(_task(item), item.get("token"), item["shown"], item.get("answer"))
+    return Kept(
+        _task(item),
+        item.get("token"),
+        item["shown"],
+        item.get("answer"),
+        tuple(Vote(**v) for v in item.get("votes", ())),
+        Follow.from_dict(json.loads(item["follow"])) if "follow" in item else NOTHING,
+        tuple(Notice(n["kind"], tuple(n["to"]), n["key"]) for n in item.get("notices", ())),
+        item.get("noted", 0),
+        item.get("tries", 0),
+        item.get("reminded", False),
+    )
+
+
+def _noted(notice: Notice) -> dict[str, Any]:
+    return {"kind": notice.kind, "to": list(notice.to), "key": notice.key}
+
+
+def _counted(votes: Sequence[Vote]) -> dict[str, Any]:
+    approvals = sum(v.decision == "approved" for v in votes)
+    stored = [asdict(v) for v in votes]
+    return {"votes": stored, "vote_count": len(votes), "approvals": approvals, "rejections": len(votes) - approvals}
+
+
+def _seen(votes: int) -> Any:
+    return _at("vote_count", votes)
+
+
+def _at(counter: str, number: int) -> Any:
+    return Attr(counter).eq(number) if number else Attr(counter).not_exists()

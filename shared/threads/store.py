@@ -7,20 +7,19 @@ made again begins anew: its messages' keys hold when it was made.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from shared.clock import now_ms
-from shared.errors import Conflict, Invalid, NotFound, PreconditionFailed, TooLarge, Unavailable
+from shared.errors import Conflict, NotFound, PreconditionFailed, Unavailable
 from shared.ids import digest
 from shared.store.keys import Key
 from shared.store.pages import Listing, listing_of
 from shared.store.table import Attr, Change, ConditionFailed, Item, TenantTable, Write
-from shared.threads.model import MAX_APPENDED, MAX_MESSAGE, THREAD_ID, Message, Thread
+from shared.threads.messages import bodies, checked_id
+from shared.threads.model import Message, Thread
 
 _TRIES: Final = 20
-_ROLES: Final = ("system", "user", "assistant", "tool")
 
 
 class ThreadStore:
@@ -136,7 +135,7 @@ class ThreadStore:
         A thread that is not there is made. The same `key` adds nothing twice to a thread. Raises Invalid, TooLarge,
         Unavailable.
         """
-        bodies = _bodies(said)
+        added = bodies(said)
         mark = (self._keys.thread(thread_id), self._keys.append_sk(_mark(key)))
         for _ in range(_TRIES):
             now, item = now_ms(), self._find(thread_id)
@@ -145,15 +144,15 @@ class ThreadStore:
             if done is not None and done["born"] == born:
                 return int(done["number"])
             if item is None:
-                fresh = Thread(thread_id, "", {}, len(bodies), 1, now, now)
+                fresh = Thread(thread_id, "", {}, len(added), 1, now, now)
                 own = Write("Put", self._place(thread_id), _item(fresh), condition=Attr("PK").not_exists())
             else:
-                change = Change(set={"updated_at": now, "messages": count + len(bodies)})
+                change = Change(set={"updated_at": now, "messages": count + len(added)})
                 same = Attr("messages").eq(count) & Attr("created_at").eq(born)
                 own = Write("Update", self._place(thread_id), change=change, condition=same)
             unmarked = Attr("PK").not_exists() | Attr("born").ne(born)
             writes = [own, Write("Put", mark, {"born": born, "number": count}, condition=unmarked)]
-            for number, body in enumerate(bodies, count):
+            for number, body in enumerate(added, count):
                 place = (self._keys.thread(thread_id), self._keys.message_sk(born, number))
                 values = {**body, "number": number, "source": self._source, "created_at": now}
                 writes.append(Write("Put", place, values))
@@ -168,10 +167,7 @@ class ThreadStore:
         return self._table.get(self._key(thread_id), consistent=True)
 
     def _key(self, thread_id: str) -> Key:
-        if not isinstance(thread_id, str) or not re.fullmatch(THREAD_ID, thread_id):
-            message = "a thread's id has 1 to 100 letters, digits and _ . : @ -, and begins with a letter or digit"
-            raise Invalid(message, code="bad_thread_id")
-        return Key(self._keys.threads(), thread_id)
+        return Key(self._keys.threads(), checked_id(thread_id))
 
     def _place(self, thread_id: str) -> tuple[str, str]:
         key = self._key(thread_id)
@@ -180,27 +176,6 @@ class ThreadStore:
 
 def _mark(key: str) -> str:
     return digest("append", key)
-
-
-def _bodies(said: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    if not 1 <= len(said) <= MAX_APPENDED:
-        raise Invalid(f"1 to {MAX_APPENDED} messages are added at once", code="bad_messages")
-    bodies = []
-    for message in said:
-        role, content = message.get("role"), message.get("content")
-        if role not in _ROLES or not isinstance(content, (str, list)):
-            raise Invalid("a message is {role, content}: who said it, and text or a list of parts", code="bad_message")
-        try:
-            text = json.dumps(content, ensure_ascii=False, allow_nan=False)
-            size = len(text.encode())
-        except (TypeError, ValueError, RecursionError):
-            raise Invalid("a message's content is JSON", code="bad_message") from None
-        if size > MAX_MESSAGE:
-            raise TooLarge(f"a message has at most {MAX_MESSAGE:,} bytes; this has {size:,}")
-        bodies.append({"role": role, "content": text})
-    if sum(len(b["content"].encode()) for b in bodies) > 3_500_000:  # a transaction holds 4 MB
-        raise TooLarge("messages that are added at once have at most 3.5 MB")
-    return bodies
 
 
 def _changed(thread: Thread, failed: ConditionFailed) -> NotFound | PreconditionFailed:

@@ -71,12 +71,31 @@ class Connection(Part):
     target_port: Port
 
 
+class Budget(Part):
+    """What models may use in a run: tokens, US dollars by the list of prices."""
+
+    tokens: int | None = Field(default=None, ge=1, le=10**12)
+    money_usd: float | None = Field(default=None, gt=0, le=10**6)
+
+
+class AsTool(Part):
+    """The published workflow as a tool of the tenant's MCP server. Without a name, it is made of the workflow's."""
+
+    enabled: bool = True
+    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")] | None = None
+    description: str = Field(default="", max_length=2_000)
+
+
 class WorkflowSettings(Part):
     """How the whole workflow runs."""
 
     timeout_seconds: int = Field(default=86_400, ge=1, le=YEAR_SECONDS)
     granularity: Literal["segment", "node"] = "segment"
     max_concurrency: int | None = Field(default=None, ge=1, le=10_000)
+    budget: Budget | None = None
+    require_tests: bool = False  # publishing runs the workflow's tests, and refuses when one fails
+    error_workflow: Id | None = None  # started when a run of this one fails
+    mcp: AsTool | None = None
 
 
 class Document(Part):

@@ -13,7 +13,10 @@ class Workflow:
 
     `revision` counts the saves of the draft and is its ETag; publishing does not change it. `published` is what
     starting the published version takes, and `compiled` the same for the draft at this revision, if somebody has
-    needed it already (both as `stepfunctions.published.Published` writes them).
+    needed it already (both as `stepfunctions.published.Published` writes them). `origin` says what it was made of:
+    `{kind: "template", id, source, version}`, `{kind: "import"}`, `{kind: "share"}`,
+    `{kind: "generation", id}`. `canary` is the version that gets
+    some of the runs: `{id, version, weight, published}`.
     """
 
     id: str
@@ -29,6 +32,8 @@ class Workflow:
     published_version: int | None = None
     published: Mapping[str, Any] | None = None
     compiled: Mapping[str, Any] | None = None
+    origin: Mapping[str, Any] | None = None
+    canary: Mapping[str, Any] | None = None
 
     @property
     def is_active(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -20,23 +20,34 @@ from shared.workflows.record import Version, Workflow
 from shared.workflows.store import Json, WorkflowStore, described
 
 # Words that stand where an id stands in the API's paths, now or in what spec'd routes will need.
-RESERVED: Final = frozenset({"executions", "generate", "import", "nodes", "resources", "templates", "validate"})
+RESERVED: Final = frozenset(
+    {"executions", "generate", "generations", "import", "nodes", "resources", "templates", "validate"}
+)
 RESERVED_PREFIX: Final = "inner-"  # see stepfunctions.inner
 MAX_DOCUMENT: Final = 5_000_000  # as `shared.answers` counts: what is stored can be read back in one answer
 _MAX_NAME: Final = 200
 _TRIES: Final = 5
 
 
-def create(who: Principal, document: Document) -> tuple[Workflow, Json]:
+def create(who: Principal, document: Document, origin: Mapping[str, Any] | None = None) -> tuple[Workflow, Json]:
     """A new workflow. Raises Conflict if the id that the document names is taken, Invalid if it may not be used."""
+    made, stored = prepared(who, document, origin)
+    _store(who).create(made, stored)
+    return made, stored
+
+
+def prepared(who: Principal, document: Document, origin: Mapping[str, Any] | None = None) -> tuple[Workflow, Json]:
+    """A new workflow that is not written yet, and its document. Raises Invalid (its id may not be used), TooLarge."""
     if document.id in RESERVED or (document.id or "").startswith(RESERVED_PREFIX):
         message = f"{document.id} is a word of the platform's own; choose another id"
         raise Invalid(message, errors=[Problem("reserved_id", message, "id")])
     workflow_id = document.id or new_id("wf")
     stored = as_json(document, workflow_id)
     now = now_ms()
-    made = Workflow(id=workflow_id, revision=1, created_at=now, updated_at=now, created_by=who.id, **described(stored))
-    _store(who).create(made, stored)
+    about = described(stored)
+    made = Workflow(
+        id=workflow_id, revision=1, created_at=now, updated_at=now, created_by=who.id, origin=origin, **about
+    )
     return made, stored
 
 
@@ -93,6 +104,14 @@ def patch(who: Principal, workflow_id: str, changes: Mapping[str, Any], known: i
         return as_json(document_of(_merged(before, {**changes, "id": workflow_id})), workflow_id)
 
     return _saved(who, workflow_id, changed, known)
+
+
+def change(who: Principal, workflow_id: str, made: Callable[[Json], Json], known: int | None) -> tuple[Workflow, Json]:
+    """Make of the draft what `made` makes of it; if others save meanwhile and `known` is None, of what is there then.
+
+    Raises NotFound, Invalid, PreconditionFailed, and what `made` raises.
+    """
+    return _saved(who, workflow_id, lambda before: as_json(document_of(made(before)), workflow_id), known)
 
 
 def _saved(who: Principal, workflow_id: str, change: Any, known: int | None) -> tuple[Workflow, Json]:

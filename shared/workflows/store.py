@@ -23,6 +23,8 @@ from shared.workflows.record import Version, Workflow
 
 MAX_INLINE: Final = 300_000  # bytes of a deflated document; an item may have 400 KB
 _DRAFT: Final = "DRAFT"
+_PACKED: Final = ("published", "compiled", "canary")  # JSON text, in the summary alone
+_CANARY: Final = ("canary", "canary_id")
 
 Json = dict[str, Any]
 
@@ -36,17 +38,18 @@ class WorkflowStore:
 
     def create(self, workflow: Workflow, document: Json) -> None:
         """Write a new workflow. Raises Conflict if its id is taken."""
-        new = Attr("PK").not_exists()
-        fields = _fields(workflow)
         try:
-            self._table.transact(
-                [
-                    Write("Put", (self._keys.workflows(), workflow.id), fields, condition=new),
-                    Write("Put", (self._keys.workflow(workflow.id), _DRAFT), {**fields, **self._packed(document)}),
-                ]
-            )
+            self._table.transact(self.creating(workflow, document))
         except ConditionFailed:
             raise Conflict(f"there is a workflow {workflow.id} already", code="id_taken") from None
+
+    def creating(self, workflow: Workflow, document: Json) -> list[Write]:
+        """The writes of `create`, for a transaction that makes more than this workflow."""
+        new, fields = Attr("PK").not_exists(), _fields(workflow)
+        return [
+            Write("Put", (self._keys.workflows(), workflow.id), fields, condition=new),
+            Write("Put", (self._keys.workflow(workflow.id), _DRAFT), {**fields, **self._packed(document)}),
+        ]
 
     def get(self, workflow_id: str) -> Workflow:
         """A workflow without its document. Raises NotFound."""
@@ -79,17 +82,22 @@ class WorkflowStore:
 
     def save(self, before: Workflow, document: Json, at: int) -> Workflow:
         """Write the draft of a workflow that is still at `before.revision`. Raises NotFound, PreconditionFailed."""
+        after, writes = self.saving(before, document, at)
+        self._transact(before.id, writes)
+        return after
+
+    def saving(self, before: Workflow, document: Json, at: int) -> tuple[Workflow, list[Write]]:
+        """The workflow as `save` leaves it, and its writes, for a transaction that makes more than this."""
         after = replace(before, **described(document), updated_at=at, revision=before.revision + 1, compiled=None)
         changed = {name: _fields(after)[name] for name in (*described(document), "updated_at", "revision")}
         packed = self._packed(document)
-        same = Attr("revision").eq(before.revision)
-        self._both(
+        writes = self._writes(
             before.id,
             Change(set=changed, remove=["compiled"]),
             Change(set={**changed, **packed}, remove=[n for n in ("document", "far") if n not in packed]),
-            same,
+            Attr("revision").eq(before.revision),
         )
-        return after
+        return after, writes
 
     def keep_compiled(self, workflow: Workflow, compiled: Mapping[str, Any]) -> None:
         """Remember what the draft of this revision compiled to; if it was changed meanwhile, forget it."""
@@ -116,7 +124,7 @@ class WorkflowStore:
         try:
             self._both(
                 before.id,
-                Change(set={**numbers, "published": item["published"]}),
+                Change(set={**numbers, "published": item["published"]}, remove=_CANARY),
                 Change(set=numbers),
                 Attr("latest_version").eq(before.latest_version),
                 put,
@@ -127,7 +135,17 @@ class WorkflowStore:
     def withdraw(self, workflow_id: str) -> None:
         """No version is the published one. Raises NotFound."""
         gone = ["published_version", "published"]
-        self._both(workflow_id, Change(remove=gone), Change(remove=gone), Attr("PK").exists())
+        self._both(workflow_id, Change(remove=[*gone, *_CANARY]), Change(remove=gone), Attr("PK").exists())
+
+    def promote(self, workflow: Workflow, version: int, published: Mapping[str, Any], canary_id: str) -> bool:
+        """Make a canary's version the published one. False if it is the canary no more. Raises NotFound."""
+        change = Change(set={"published_version": version, "published": json.dumps(published)}, remove=_CANARY)
+        draft = Change(set={"published_version": version})
+        try:
+            self._both(workflow.id, change, draft, Attr("canary_id").eq(canary_id))
+        except PreconditionFailed:
+            return False
+        return True
 
     def version(self, workflow: Workflow, number: int) -> tuple[Version, Json]:
         """A version and its document. Raises NotFound."""
@@ -160,20 +178,23 @@ class WorkflowStore:
         except ConditionFailed as failed:
             raise _changed(workflow.id, failed) from None
         # What a call that dies here leaves behind cannot be reached: nothing reads above a workflow's latest version.
-        versions = self._table.query_all(pk, prefix="V#", attributes=["PK", "SK"])
-        self._table.delete_all([Key(i["PK"], i["SK"]) for i in versions])
+        rest = self._table.query_all(pk, attributes=["PK", "SK"])  # versions, tests, canaries
+        self._table.delete_all([Key(i["PK"], i["SK"]) for i in rest])
 
     def _both(self, workflow_id: str, summary: Change, draft: Change, condition: Any, *more: Write) -> None:
         """Change the summary and the draft, or neither."""
+        self._transact(workflow_id, [*self._writes(workflow_id, summary, draft, condition), *more])
+
+    def _writes(self, workflow_id: str, summary: Change, draft: Change, condition: Any) -> list[Write]:
         keys = ((self._keys.workflows(), workflow_id), (self._keys.workflow(workflow_id), _DRAFT))
+        return [
+            Write("Update", keys[0], change=summary, condition=condition),
+            Write("Update", keys[1], change=draft, condition=Attr("PK").exists()),
+        ]
+
+    def _transact(self, workflow_id: str, writes: list[Write]) -> None:
         try:
-            self._table.transact(
-                [
-                    Write("Update", keys[0], change=summary, condition=condition),
-                    Write("Update", keys[1], change=draft, condition=Attr("PK").exists()),
-                    *more,
-                ]
-            )
+            self._table.transact(writes)
         except ConditionFailed as failed:
             raise _changed(workflow_id, failed) from None
 
@@ -219,14 +240,14 @@ def described(document: Json) -> dict[str, Any]:
 
 def _fields(workflow: Workflow) -> Item:
     """What both items of a workflow hold."""
-    names = [n for n in Workflow.__slots__ if n not in ("tags", "published", "compiled")]
+    names = [n for n in Workflow.__slots__ if n not in ("tags", *_PACKED)]
     values = {n: getattr(workflow, n) for n in names}
     return {**{n: v for n, v in values.items() if v is not None or n == "category"}, "tags": list(workflow.tags)}
 
 
 def _workflow(item: Item) -> Workflow:
     known: Item = {n: item[n] for n in Workflow.__slots__ if n in item}
-    read: Item = {n: json.loads(known[n]) for n in ("published", "compiled") if n in known}
+    read: Item = {n: json.loads(known[n]) for n in _PACKED if n in known}
     return Workflow(**{**known, **read, "tags": tuple(item["tags"])})
 
 

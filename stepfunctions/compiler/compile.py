@@ -17,6 +17,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from shared.usage.model import in_nano
 from shared.workflows.model import Document
 from stepfunctions.compiler.bind import bind
 from stepfunctions.compiler.checks import CHECKS
@@ -83,6 +84,8 @@ def compile_document(document: Document, *, version: int = 0, without: Collectio
         timeout_seconds=settings.timeout_seconds,
         granularity=settings.granularity,
         skeleton=emitted.skeleton,
+        budget=None if settings.budget is None else in_nano(settings.budget.tokens, settings.budget.money_usd) or None,
+        max_concurrency=settings.max_concurrency,
     )
     return Compiled(found, plan)
 

@@ -25,8 +25,9 @@ _REPEATS: Final[Mapping[str, Callable[[Body], Awaitable[Outputs]]]] = {
 async def run(flow: Flow, frame: Frame, node: BoundNode, record: NodeRecord, *, resuming: bool) -> None:
     """Run a container to its outcome in `frame`. Raises Failure, or what stops the call."""
     repeat = _REPEATS[repeats.repeats_of(node)]
+    world = flow.new_world()
     try:
-        call = prepare(frame, node, record, flow.new_world())
+        call = prepare(frame, node, record, world)
     except Skipped:
         skip(frame, record)
         return
@@ -36,7 +37,8 @@ async def run(flow: Flow, frame: Frame, node: BoundNode, record: NodeRecord, *, 
     record.attempts += 1
     try:
         before = await recorded(flow, frame, node) if resuming else {}
-        outputs = await repeat(Body(flow, frame, node, call, before))
+        instead = world.instead(node.id, call)
+        outputs = await repeat(Body(flow, frame, node, call, before)) if instead is None else instead
     except HALTS:
         record.attempts -= 1  # it is put down, and whoever takes it up goes on with the same attempt
         raise

@@ -8,18 +8,21 @@ from collections.abc import Callable
 from typing import Final
 
 from shared.runs.model import Run
-from stepfunctions.engine.errors import Paused, Stopped, TimeSlice
+from stepfunctions.engine.budget import Meter
+from stepfunctions.engine.errors import OverBudget, Paused, Stopped, TimeSlice
+from stepfunctions.plan import BoundNode
 
 _LOOK_SECONDS: Final = 0.25  # how old the last look at the run's control flag may be
 _RESERVE_SECONDS: Final = 10.0  # for what has to be written before the call ends
 
-Halt = Paused | Stopped | TimeSlice
+Halt = Paused | Stopped | TimeSlice | OverBudget
 
 
 class Control:
-    """`remaining` gives the seconds that the call has left; `look` reads the run."""
+    """`remaining` gives the seconds that the call has left; `look` reads the run; `meter` says what it may use."""
 
-    def __init__(self, run: Run, look: Callable[[], Run], remaining: Callable[[], float]) -> None:
+    def __init__(self, run: Run, look: Callable[[], Run], remaining: Callable[[], float], meter: Meter) -> None:
+        self.meter = meter
         self._look = look
         self._remaining = remaining
         self._life = remaining()
@@ -27,8 +30,8 @@ class Control:
         self._looked = time.monotonic()
         self._started = 0
 
-    async def halt(self, seconds: float = 0, *, counts: bool = True) -> Halt | None:
-        """Why no further node should start, or None; `counts`: the node counts as something done then.
+    async def halt(self, node: BoundNode, seconds: float = 0, *, counts: bool = True) -> Halt | None:
+        """Why this node should not start, nor any other, or None; `counts`: it counts as something done then.
 
         `seconds` is what the node may take: one that would be cut off in the middle is left to the next call.
         """
@@ -37,7 +40,8 @@ class Control:
             if self._run.plan != plan:
                 return Stopped("the run goes on under another plan")
             self._looked = time.monotonic()
-        reason = halt_of(self._run) or self.out_of_time(seconds)
+            self.meter.seen(self._run)
+        reason = halt_of(self._run) or self.out_of_time(seconds) or await self.meter.halt(node)
         if reason is None and counts:
             self._started += 1
         return reason

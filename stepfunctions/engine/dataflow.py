@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from shared.clock import now_ms
-from shared.nodes.base import NodeError
+from shared.nodes.base import AFTER, NodeError
 from shared.runs.model import NodeRecord
 from stepfunctions.engine import containers
 from stepfunctions.engine.control import Control, Halt
@@ -89,7 +89,7 @@ class Dataflow:
 
     async def _halt(self, node: BoundNode) -> Halt | None:
         # To have begun a container is nothing that a next call finds done; its passes count for themselves.
-        return await self.control.halt(_seconds(node), counts=node.kind != "container")
+        return await self.control.halt(node, _seconds(node), counts=node.kind != "container")
 
     @staticmethod
     def _is_dead(frame: Frame, node: BoundNode) -> bool:
@@ -141,6 +141,7 @@ class Dataflow:
                 except Failure as raised:
                     failure = raised
         except HALTS:
+            await self._settle(node, record)
             await asyncio.to_thread(self.journal.put_down, record)
             raise
         except asyncio.CancelledError:
@@ -155,16 +156,21 @@ class Dataflow:
                 with contextlib.suppress(Exception):
                     await asyncio.to_thread(self.journal.put_down, record)
             raise
+        await self._settle(node, record)  # first: what stands in the journal is not settled again
         if node.kind == "container":  # nobody looks into its passes again once it is finished
             await asyncio.to_thread(self.journal.flush, f"{frame.path}/{node.id}" if frame.path else node.id)
         await asyncio.to_thread(self.journal.finish, frame.outcomes[node.id].record)
         if failure is not None:
             raise failure
 
+    async def _settle(self, node: BoundNode, record: NodeRecord) -> None:
+        if node.kind != "container":  # what its passes have used, their own nodes have settled
+            await self.control.meter.settle(record.usage)
+
     async def rest(self, node: BoundNode, until_ms: int) -> None:
         """Rest between two attempts. Raises what stops the call: this is a boundary, and it may be a long one."""
         while (left := until_ms - now_ms()) > 0:
-            reason = await self.control.halt(_seconds(node))
+            reason = await self.control.halt(node, _seconds(node))
             if reason is not None:
                 raise reason
             await asyncio.sleep(min(left / 1000, _LOOK_SECONDS))
@@ -202,7 +208,8 @@ class Dataflow:
 async def load(frame: Frame, node: BoundNode) -> None:
     """Read what the node needs and what lies in S3, off the event loop."""
     _, delivered = frame.delivered(node)
-    far = [v for values in delivered.values() for v in values if v.is_far] + frame.far_values(node)
+    wanted = [v for port, values in delivered.items() for v in values if port != AFTER or node.disabled]
+    far = [v for v in wanted if v.is_far] + frame.far_values(node)
     if far:
         await asyncio.gather(*(asyncio.to_thread(v.get) for v in far))
 

@@ -21,7 +21,27 @@ class Stopped(Exception):
     """The run has ended already, or is to end: there is nothing left to do."""
 
 
-HALTS: Final = (TimeSlice, Busy, Paused, Stopped)  # no node's fault: what is in flight finishes, nothing new starts
+class OverBudget(Exception):
+    """Models may not be asked any more: the run's budget is used up, or the tenant's quota. The run fails with this."""
+
+    def __init__(self, node_id: str, error: str, message: str) -> None:
+        super().__init__(error)
+        self.node_id = node_id
+        self.error = error
+        self.message = message
+
+    def as_dict(self) -> dict[str, Any]:
+        """What the run has failed of: at the node that would have run next."""
+        return {"node_id": self.node_id, "error": self.error, "message": self.message}
+
+
+HALTS: Final = (
+    TimeSlice,
+    Busy,
+    Paused,
+    Stopped,
+    OverBudget,
+)  # no node's fault: what is in flight finishes, nothing new starts
 
 
 class NodeFailed(Exception):

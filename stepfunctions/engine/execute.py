@@ -9,7 +9,7 @@ from typing import Any, Final
 from shared.clock import now_ms
 from shared.expressions.template import render
 from shared.ids import digest
-from shared.nodes.base import Call, Effect, NodeError, NodeType, Outputs, Pure, Timer, Trigger
+from shared.nodes.base import AFTER, Call, Effect, NodeError, NodeType, Outputs, Pure, Timer, Trigger
 from shared.nodes.registry import get
 from shared.runs.model import NodeRecord
 from stepfunctions.engine.errors import Failure
@@ -40,6 +40,8 @@ def prepare(frame: Frame, node: BoundNode, record: NodeRecord, world: NodeWorld,
         raise Skipped
     inputs: dict[str, Any] = {}
     for port, values in delivered.items():
+        if port == AFTER:
+            continue
         inputs[port] = [v.get() for v in values] if port in node.multiple else values[0].get()
     scope = frame.names_for(node)
     if secrets.values:
@@ -75,7 +77,8 @@ def prepare(frame: Frame, node: BoundNode, record: NodeRecord, world: NodeWorld,
 def compute(frame: Frame, node: BoundNode, new_world: NewWorld) -> Outcome:
     """Run a trigger or a pure node, here and now. Raises Failure when it fails and nothing handles that."""
     record = NodeRecord(node.id, frame.path, "running", started_at=now_ms(), attempts=1)
-    return settle(frame, node, record, lambda call: _computed(frame, node, call), new_world())
+    world = new_world()
+    return settle(frame, node, record, lambda call: _computed(frame, node, call, world), world)
 
 
 def settle(
@@ -91,9 +94,12 @@ def settle(
     return complete(frame, node, record, outputs)
 
 
-def _computed(frame: Frame, node: BoundNode, call: Call) -> Outputs:
+def _computed(frame: Frame, node: BoundNode, call: Call, world: NodeWorld) -> Outputs:
     if node.disabled:
         return _passed_on(frame, node)
+    instead = world.instead(node.id, call)
+    if instead is not None:
+        return instead
     node_type = get(node.type)
     if isinstance(node_type, Trigger):
         return node_type.deliver(frame.trigger.get(), call.config)
@@ -132,7 +138,8 @@ async def attempt(frame: Frame, node: BoundNode, record: NodeRecord, world: Node
             if call is None:  # secrets may be out of reach for a while: that is a failed attempt like any other
                 secrets = await opened(node, world)
                 call = prepare(frame, node, record, world, secrets)
-            outputs = await _once(get(node.type), call, node)
+            instead = world.instead(node.id, call)
+            outputs = await _once(get(node.type), call, node) if instead is None else instead
             return complete(frame, node, record, secrets.hide(outputs))
         except Skipped:
             return skip(frame, record)

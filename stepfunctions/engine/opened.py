@@ -67,8 +67,10 @@ class Passes:
         record.status = "running"
         await load(self._frame, self._node)
         try:
-            call = prepare(self._frame, self._node, record, self._visit.flow.new_world())
-            decided = await self._decide(call, record, over)
+            world = self._visit.flow.new_world()
+            call = prepare(self._frame, self._node, record, world)
+            instead = world.instead(self._node.id, call)
+            decided = await self._decide(call, record, over) if instead is None else instead
             if isinstance(decided, Decided):
                 return decided
             complete(self._frame, self._node, record, decided)

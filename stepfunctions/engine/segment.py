@@ -10,9 +10,10 @@ from typing import Any
 
 from shared.runs.model import NodeRecord, Run
 from shared.runs.store import RunStore
+from stepfunctions.engine.budget import FREE, Account, Meter
 from stepfunctions.engine.control import Control, halt_of
 from stepfunctions.engine.dataflow import Dataflow
-from stepfunctions.engine.errors import BodyFailed, Continued, Failure, NodeFailed, Paused, Stopped
+from stepfunctions.engine.errors import BodyFailed, Continued, Failure, NodeFailed, OverBudget, Paused, Stopped
 from stepfunctions.engine.execute import NewWorld
 from stepfunctions.engine.frame import Frame
 from stepfunctions.engine.journal import Journal
@@ -42,6 +43,7 @@ class Engine:
     remaining: Callable[[], float]
     owner: str
     attempt: int | None
+    account: Account = FREE
 
     async def segment(self, plan: Plan, execution_id: str, number: int, at: Sequence[int] = ()) -> dict[str, Any]:
         """Run a segment. Gives what the state machine has to know: `{until: […]}` for the timers behind it.
@@ -122,7 +124,8 @@ class Engine:
             raise halt
         journal = Journal(self.runs, execution_id, self.owner, plan.opened - plan.in_lots)
         frame = Frame(plan, run, Value(encoded=run.trigger, objects=self.objects), self.objects)
-        control = Control(run, lambda: self.runs.get(execution_id), self.remaining)
+        meter = Meter(plan.budget, run, self.account, lambda tokens, nano: self.runs.use(execution_id, tokens, nano))
+        control = Control(run, lambda: self.runs.get(execution_id), self.remaining, meter)
         visit = Visit(frame, journal, Dataflow(journal, control, self.new_world), self.desk)
         try:
             await visit.recorded()
@@ -137,6 +140,10 @@ class Engine:
                 raise BodyFailed("a node failed; the run's record says which") from None
             await asyncio.to_thread(self.runs.close, execution_id, "failed", error=failure.as_dict())
             raise NodeFailed("a node failed; the run's record says which") from None
+        except OverBudget as over:  # no node's failure: no `on_error`, loop or retry of the document handles it
+            journal.flush()
+            await asyncio.to_thread(self.runs.close, execution_id, "failed", error=over.as_dict())
+            raise Stopped("what the run may use of models is used up") from None
         except Paused:
             await self._left(plan, execution_id, state)
             raise

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from shared.clock import iso, now_ms
+from shared.nodes.base import Call, Outputs
 from shared.nodes.world import World
 
 _MAX_LINE: Final = 4_000
@@ -34,4 +35,8 @@ class NodeWorld(World, Protocol):
     @property
     def lines(self) -> list[dict[str, Any]]:
         """The lines of its log."""
+        ...
+
+    def instead(self, node_id: str, call: Call) -> Outputs | None:
+        """What the node gives without being run, in a rehearsal; None: it is run. Raises NodeError."""
         ...

@@ -13,6 +13,7 @@ import pytest
 from infrastructure.local.stack import Stack, start
 from tests.e2e.caller import Caller
 from tests.echo_server import EchoServer, serving
+from tests.hrana_server import hrana
 from tests.model_server import serving_models
 from tests.servers.databases import Database
 from tests.servers.mcp.own import Own
@@ -24,6 +25,7 @@ from tests.smtp_server import SmtpServer
 from tests.smtp_server import serving as serving_mail
 from tests.stepfunctions.agents import Model, serving_model
 
+MIND_KEY = "story-hush-hush-key"
 SHOP_TOKEN = "shop-token-1"
 MCP_TOKEN = "mcp-hush-hush-token"
 _LAST = "test_nothing_leaks"
@@ -76,6 +78,13 @@ def mind() -> Iterator[tuple[Model, Server]]:
 
 
 @pytest.fixture(scope="session")
+def libsql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A stand-in for a libSQL server."""
+    with hrana(tmp_path_factory.mktemp("libsql") / "memory.db") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
 def qdrant_server() -> Iterator[str]:
     """A stand-in for Qdrant; its address."""
     with qdrant() as url:
@@ -90,6 +99,7 @@ def local(
     mcp: Own,
     models: Server,
     mind: tuple[Model, Server],
+    libsql: Server,
     postgres_server: Database,
     mariadb_server: Database,
     redis_server: Database,
@@ -100,6 +110,7 @@ def local(
         for name in [n for n in os.environ if n.startswith("OPENAI_")]:
             patch.delenv(name)
         hosts = [echo.host, smtp.host, shop.removeprefix("http://"), mcp.host, models.host, mind[1].host]
+        hosts += [libsql.host]
         hosts += [postgres_server.host, mariadb_server.host, redis_server.host, qdrant_server.removeprefix("http://")]
         stack = start(tmp_path_factory.mktemp("local-aws"), hosts)
     try:
@@ -118,6 +129,16 @@ def mine(local: Stack) -> Iterator[Caller]:
 def theirs(local: Stack) -> Iterator[Caller]:
     """The second tenant's owner."""
     yield from _caller(local, 1)
+
+
+@pytest.fixture(scope="session")
+def told(mine: Caller, mind: tuple[Model, Server]) -> Model:
+    """The model that works by a script, behind the first tenant's credential `told`."""
+    model, server = mind
+    mine.secrets.add(MIND_KEY)
+    values = {"api_key": MIND_KEY, "base_url": f"{server.url}/v1"}
+    mine.post("/credentials", {"name": "told", "kind": "openai", "values": values}, 201)
+    return model
 
 
 def _caller(stack: Stack, number: int) -> Iterator[Caller]:

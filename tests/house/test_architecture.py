@@ -98,6 +98,8 @@ def test_size_and_name(file: Path):
     limit = 400
     if file.parent.parent == ROOT / "shared" / "nodes" and not file.name.startswith("_"):
         limit = 200
+    elif file == ROOT / "shared" / "store" / "keys.py":
+        limit = 600  # a list of everything in the table: see ADR 5
     elif file.name == "handler.py":
         limit = 120
     assert lines <= limit, f"{lines} lines"

@@ -15,9 +15,10 @@ from shared.tenancy import new_tenant
 from tests.infrastructure.conftest import Emulator
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("emulator")]
-FUNCTIONS = ("Api", "Webhook", "Runner", "Tasks", "Dispatcher", "RunEvents", "Stream", "Websocket")
+FUNCTIONS = ("Api", "Webhook", "Runner", "Tasks", "Dispatcher", "RunEvents", "Stream", "Deliveries", "Websocket")
 Clients = Callable[[str], Any]
 KEYS = f"T#{new_tenant().id}#KEYS"  # records of API keys, looked at before it is known that the caller is the tenant
+LINKS, INVITATIONS = KEYS.replace("#KEYS", "#TASKLINKS"), KEYS.replace("#KEYS", "#INVITATIONS")
 
 
 @dataclass
@@ -170,31 +171,33 @@ def test_the_data_role_is_assumed_with_a_tenant_only(deployed: Deployed) -> None
         ("Dispatcher", set()),
         ("RunEvents", set()),
         ("Stream", set()),
+        ("Deliveries", set()),
         ("Websocket", {"WS#1"}),
     ],
 )
 def test_what_a_functions_own_role_may_write(deployed: Deployed, function: str, reached: set[str]) -> None:
     client, table = deployed.function(function)("dynamodb"), deployed.outputs["TableName"]
-    keys = {"USER#1", "HOOK#1", "WS#1", "RATE#1#1", "SWEEP#0", KEYS, f"T#{new_tenant().id}#X"}
+    keys = {"USER#1", "HOOK#1", "WS#1", "RATE#1#1", "SWEEP#0", KEYS, LINKS, INVITATIONS, f"T#{new_tenant().id}#X"}
     assert {k for k in keys if not refused(lambda k=k: client.put_item(TableName=table, Item=key(k)))} == reached
 
 
 @pytest.mark.parametrize(
     ("function", "reached"),
     [
-        ("Api", {"USER#1", "HOOK#1", "RATE#1#1", KEYS}),
+        ("Api", {"USER#1", "HOOK#1", "RATE#1#1", KEYS, LINKS, INVITATIONS}),
         ("Webhook", {"HOOK#1"}),
         ("Runner", set()),
         ("Tasks", set()),
         ("Dispatcher", set()),
         ("RunEvents", set()),
         ("Stream", {"WS#1"}),
+        ("Deliveries", set()),
         ("Websocket", {"USER#1", "WS#1", KEYS}),
     ],
 )
 def test_what_a_functions_own_role_may_read(deployed: Deployed, function: str, reached: set[str]) -> None:
     client, table = deployed.function(function)("dynamodb"), deployed.outputs["TableName"]
-    keys = {"USER#1", "HOOK#1", "WS#1", "RATE#1#1", "SWEEP#0", KEYS, f"T#{new_tenant().id}#X"}
+    keys = {"USER#1", "HOOK#1", "WS#1", "RATE#1#1", "SWEEP#0", KEYS, LINKS, INVITATIONS, f"T#{new_tenant().id}#X"}
     assert {k for k in keys if not refused(lambda k=k: client.get_item(TableName=table, Key=key(k)))} == reached
 
 
@@ -254,6 +257,16 @@ def test_who_may_wait_for_which_executions(deployed: Deployed) -> None:
         ]
         waits = function in ("Api", "Webhook", "Runner", "Documents")
         assert waited == ([f"{prefix}express-own"] if waits else []), function
+
+
+def test_who_may_have_webhooks_delivered(deployed: Deployed) -> None:
+    queue = deployed.resources["DeliveryQueue"]
+    for name in FUNCTIONS:
+        client = deployed.function(name)("sqs")
+        may_send = not refused(lambda c=client: c.send_message(QueueUrl=queue, MessageBody="{}", DelaySeconds=900))
+        may_take = not refused(lambda c=client: c.receive_message(QueueUrl=queue))
+        assert may_send == (name in ("Api", "Stream", "Deliveries")), name
+        assert may_take == (name == "Deliveries"), name
 
 
 def test_who_may_answer_a_task(deployed: Deployed) -> None:

@@ -8,20 +8,20 @@ called with; each other one takes its place once.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass, field, fields, is_dataclass, replace
-from inspect import Parameter
-from typing import Any
+from dataclasses import replace
 
 import httpx
 
 from shared.cache.store import CacheStore
 from shared.chats.store import Turn, TurnStore
+from shared.clock import now_ms
 from shared.collections.model import CollectionRecord, Model, Passage
 from shared.collections.store import CollectionStore
 from shared.credentials.model import Lease, Sealed, Token
 from shared.credentials.store import CredentialStore
 from shared.files.store import FileStore, KnownFiles
+from shared.generations.model import Generation
+from shared.generations.store import GenerationStore
 from shared.graphs.store import GraphStore
 from shared.live import connections
 from shared.live.store import ChannelStore
@@ -36,7 +36,7 @@ from shared.store import pages
 from shared.store.table import Change, TenantTable
 from shared.subscriptions.model import ListenerType, Subscription
 from shared.subscriptions.store import SubscriptionStore
-from shared.tasks.model import Answer, Shown, TaskStatus
+from shared.tasks.model import Answer, Follow, Notice, Shown, TaskStatus, Vote
 from shared.tasks.store import TaskStore
 from shared.tenancy import Tenant
 from shared.threads.model import Thread
@@ -45,48 +45,9 @@ from shared.triggers.store import TriggerStore
 from shared.workflows.store import WorkflowStore
 from tests import triggered
 from tests.functions.api.samples import made
+from tests.shared import store_samples_around as around
+from tests.shared.sampled import LARGE, MARK, OTHER_DAY, Samples, without_mark
 from tests.shared.tasks.asking import a_run, a_task
-
-# A day that everything of the tenant speaks of, and nothing else: names, titles, documents, a schedule's start.
-MARK = "2031-04-07"
-_OTHER_DAY = "2032-05-08"
-_LARGE = {"text": MARK * 4_000}  # lies in S3
-
-
-@dataclass(frozen=True)
-class Samples:
-    """Arguments for the methods of stores: by the parameter's type, or else by its name."""
-
-    by_type: dict[Any, list[Any]] = field(default_factory=dict)
-    by_name: dict[str, list[Any]] = field(default_factory=dict)
-
-    def record(self, *records: Any, kind: Any = None) -> None:
-        """Arguments for every parameter of their type, without what only their owner knows."""
-        for r in records:
-            self.by_type.setdefault(kind or type(r), []).append(without_mark(r))
-
-    def value(self, **values: Iterable[Any]) -> None:
-        """Arguments for every parameter of this name."""
-        self.by_name.update({name: list(found) for name, found in values.items()})
-
-    def of(self, parameter: Parameter) -> list[Any]:
-        """What the parameter can be; nothing if there are no samples."""
-        return self.by_type.get(parameter.annotation) or self.by_name.get(parameter.name, [])
-
-
-def without_mark(value: Any) -> Any:
-    """A value as somebody has it who knows the ids and nothing else: another day, no bytes."""
-    if isinstance(value, str):
-        return value.replace(MARK, _OTHER_DAY)
-    if isinstance(value, bytes):
-        return b"none"
-    if isinstance(value, dict):
-        return {k: without_mark(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(map(without_mark, value))
-    if is_dataclass(value) and not isinstance(value, type):
-        return replace(value, **{f.name: without_mark(getattr(value, f.name)) for f in fields(value)})
-    return value
 
 
 def furnished(client: httpx.Client, tenant: Tenant) -> Samples:
@@ -108,6 +69,8 @@ def furnished(client: httpx.Client, tenant: Tenant) -> Samples:
     workflow_id = _workflow(client, table, samples)
     _run(client, table, samples, workflow_id)
     _tasks(client, table, samples)
+    around.links(client, table, samples)
+    around.used(table, samples)
     _channel(table, samples)
     _cache_and_files(table, samples)
     _collections(table, samples)
@@ -116,6 +79,9 @@ def furnished(client: httpx.Client, tenant: Tenant) -> Samples:
     _credentials(client, table, samples)
     _notifications(table, samples)
     _graphs(table, samples)
+    around.webhooks_out(table, samples)
+    around.guided(client, table, samples)
+    around.templates(client, table, samples, workflow_id)
     return samples
 
 
@@ -158,6 +124,7 @@ def _workflow(client: httpx.Client, table: TenantTable, samples: Samples) -> str
         change=[{"state": "paused"}],
         mark=["placed"],
     )
+    around.tested(table, samples, workflow_id)
     return workflow_id
 
 
@@ -211,10 +178,15 @@ def _run(client: httpx.Client, table: TenantTable, samples: Samples, workflow_id
 def _tasks(client: httpx.Client, table: TenantTable, samples: Samples) -> None:
     store = TaskStore(table)
     run = RunStore(table).get(samples.by_name["execution_id"][0])
-    task_ids = [a_task(table.tenant, run, title=f"Refund of {MARK}?", data=_LARGE) for _ in range(2)]
+    task_ids = [a_task(table.tenant, run, title=f"Refund of {MARK}?", data=LARGE) for _ in range(2)]
     holder = made(client.post(f"/tasks/{task_ids[0]}/claim"))["claimed_by"]
-    assert store.complete(store.get(task_ids[1]).task, Answer("approved", _LARGE, MARK, holder, 1))
+    assert store.complete(store.get(task_ids[1]).task, Answer("approved", LARGE, MARK, holder, 1), holder)
+    voted = a_task(table.tenant, run, title=f"Refund of {MARK}?", quorum=2, assignees=("key_1",))
+    vote = Vote(holder, holder, "approved", 1, store.write_said({"comment": MARK, "data": LARGE}))
+    assert store.vote(store.get(voted).task, [vote])
+    task_ids.append(voted)
     kept = [store.get(t) for t in task_ids]
+    samples.record(vote, Follow((), "email", "mail"), Notice("task_overdue", ("somebody",), "overdue"))
     samples.record(*kept, *(k.task for k in kept), Shown("", None, None), Answer("approved", {}, None, holder, 1))
     samples.record("cancelled", kind=TaskStatus)
     samples.value(
@@ -224,7 +196,14 @@ def _tasks(client: httpx.Client, table: TenantTable, samples: Samples) -> None:
         held_by=[holder],
         assignees=[("somebody",)],
         token=[b"token"],
-        due_at=[1],
+        expires_at=[1],
+        look_at=[1],
+        claimant=[holder],
+        votes=[(), [vote]],
+        also=[()],
+        notices=[()],
+        answered=[{"comment": "Other", "data": "y" * 40_000}],
+        failed=[True],
     )
 
 
@@ -242,7 +221,7 @@ def _cache_and_files(table: TenantTable, samples: Samples) -> None:
     FileStore(table).write("reports/rates.txt", MARK.encode(), "text/plain")
     samples.value(
         key=["rates", ""],
-        value=[{"as of": _OTHER_DAY}, "x" * 300_000],
+        value=[{"as of": OTHER_DAY}, "x" * 300_000],
         ttl_seconds=[None, 60, -1],
         path=["reports/rates.txt", "../rates.txt"],
         begins=["reports/", "rep", ""],
@@ -277,7 +256,11 @@ def _resources(client: httpx.Client, table: TenantTable, samples: Samples) -> No
     store.keep_found(clerk, {"as of": MARK})
     samples.record(clerk)
     samples.record("agents", kind=Kind)
-    samples.value(named=["clerk"], found=[{"as of": _OTHER_DAY}])
+    samples.value(named=["clerk"], found=[{"as of": OTHER_DAY}], behind=[None, "a"])
+    generations = GenerationStore(table)
+    generations.create(Generation("gen_1", "running", 0, now_ms(), "us_1", {"prompt": MARK}))
+    samples.record(generations.get("gen_1"))
+    samples.value(generation_id=["gen_1"])
 
 
 def _threads(table: TenantTable, samples: Samples) -> None:
@@ -314,6 +297,7 @@ def _graphs(table: TenantTable, samples: Samples) -> None:
 def _notifications(table: TenantTable, samples: Samples) -> None:
     store = NotificationStore(table)
     store.add("us_1", Notification("nt_1", f"As of {MARK}", MARK, "ex_1", 1))
+    store.mute("us_1", ["task_overdue"])
     samples.record(Notification("nt_2", "Other", "Other", "ex_1", 1))
     TurnStore(table).take("refunds", samples.by_name["execution_id"][0])
     KnownFiles(table).tell("reports/rates.txt", MARK, is_there=True)
@@ -322,5 +306,5 @@ def _notifications(table: TenantTable, samples: Samples) -> None:
     SubscriptionStore(table).put(listener)
     samples.record(listener, Turn(f"ex_{MARK}", 1))
     samples.record("event_listener", kind=ListenerType)
-    samples.value(sequencer=["2032"], is_there=[True, False], instead_of=[None, Turn(f"ex_{_OTHER_DAY}", 1)])
+    samples.value(sequencer=["2032"], is_there=[True, False], instead_of=[None, Turn(f"ex_{OTHER_DAY}", 1)])
     samples.value(owner_id=["us_1"], notification_id=["nt_1", "no such"], unread=[False, True])

@@ -23,7 +23,8 @@ from shared.settings import settings
 from shared.store.keys import TenantKeys
 from shared.store.table import ConditionFailed, ForeignKey, TenantTable
 from shared.tenancy import Tenant, new_tenant
-from tests.shared.store_samples import MARK, Samples, furnished
+from tests.shared.sampled import MARK, Samples
+from tests.shared.store_samples import furnished
 
 ROOT = Path(__file__).parents[2]
 Belongings = dict[tuple[str, str], Any]

@@ -284,10 +284,10 @@ def test_tasks_of_two_tenants_and_one_that_makes_trouble(no_machines, tenant, ot
         TaskService(each).look_again(task_id, now_ms() - 1)
     real = TaskService.tidy
 
-    def tidy(self, task_id):
+    def tidy(self, task_id, mails_until):
         if task_id == troubled:
             raise RuntimeError("no")
-        real(self, task_id)
+        real(self, task_id, mails_until)
 
     monkeypatch.setattr(TaskService, "tidy", tidy)
     assert sweep(_always) == {"task": 2, "trouble": 1}

@@ -12,8 +12,8 @@ from functions.api.schemas.pages import PageOf
 from functions.api.schemas.resources import (
     AgentOut,
     AgentSummary,
-    VersionOut,
-    VersionSummary,
+    ResourceVersionOut,
+    ResourceVersionSummary,
     body_of,
     made,
     summary_of,
@@ -61,16 +61,16 @@ def remove(agent_name: str, who: Writer, known: IfMatch) -> None:
 
 
 @router.get("/{agent_name}/versions")
-def versions(agent_name: str, who: Reader, page: Paged) -> PageOf[VersionSummary]:
+def versions(agent_name: str, who: Reader, page: Paged) -> PageOf[ResourceVersionSummary]:
     """What an agent was before, newest first."""
     found = service.versions(who, "agents", agent_name, page.cursor, page.limit)
-    return PageOf[VersionSummary].model_validate(found)
+    return PageOf[ResourceVersionSummary].model_validate(found)
 
 
 @router.get("/{agent_name}/versions/{version}")
-def version(agent_name: str, version: int, who: Reader) -> VersionOut:
+def version(agent_name: str, version: int, who: Reader) -> ResourceVersionOut:
     """One version with its document."""
-    return VersionOut.model_validate(service.version(who, "agents", agent_name, version))
+    return ResourceVersionOut.model_validate(service.version(who, "agents", agent_name, version))
 
 
 def _answer(resource: Resource) -> Response:

@@ -11,14 +11,16 @@ from fastapi.responses import JSONResponse
 from functions.api.deps import IfMatch, Once, Paged, etag_of, require
 from functions.api.schemas.pages import PageOf
 from functions.api.schemas.resources import (
+    HealthOut,
     McpServerOut,
     McpServerSummary,
-    VersionOut,
-    VersionSummary,
+    ResourceVersionOut,
+    ResourceVersionSummary,
     body_of,
     made,
     summary_of,
 )
+from shared.mcp.health import health, remembered
 from shared.mcp.refresh import look
 from shared.resources import service
 from shared.resources.documents import McpServer
@@ -67,24 +69,33 @@ def remove(server_name: str, who: Writer, known: IfMatch) -> None:
 
 @router.post("/{server_name}/refresh", response_model=McpServerOut)
 def refresh(server_name: str, who: Writer) -> Response:
-    """Connect to the server, and remember what it has. One that does not answer is `found.ok: false`, with why."""
+    """Connect to the server, and remember what it has. One that does not answer is `found.ok: false`, with why; what
+    it had when it last answered stays. `found.changes` names the tools that are new, gone, or other than before.
+    """
     resource = service.read(who, "mcp_servers", server_name)
-    found = asyncio.run(look(Outside(who.tenant, execution_id=""), resource.document, _SECONDS))
-    service.keep_found(who, resource, found)
+    seen = asyncio.run(look(Outside(who.tenant, execution_id=""), resource.document, _SECONDS))
+    service.keep_found(who, resource, remembered(service.found(who, resource), seen))
     return _answer(who, resource)
 
 
+@router.get("/{server_name}/health")
+def get_health(server_name: str, who: Reader) -> HealthOut:
+    """How the server was when it was last looked at. `refresh` looks again."""
+    resource = service.read(who, "mcp_servers", server_name)
+    return HealthOut.model_validate(health(service.found(who, resource)))
+
+
 @router.get("/{server_name}/versions")
-def versions(server_name: str, who: Reader, page: Paged) -> PageOf[VersionSummary]:
+def versions(server_name: str, who: Reader, page: Paged) -> PageOf[ResourceVersionSummary]:
     """What a server was before, newest first."""
     found = service.versions(who, "mcp_servers", server_name, page.cursor, page.limit)
-    return PageOf[VersionSummary].model_validate(found)
+    return PageOf[ResourceVersionSummary].model_validate(found)
 
 
 @router.get("/{server_name}/versions/{version}")
-def version(server_name: str, version: int, who: Reader) -> VersionOut:
+def version(server_name: str, version: int, who: Reader) -> ResourceVersionOut:
     """One version with its document."""
-    return VersionOut.model_validate(service.version(who, "mcp_servers", server_name, version))
+    return ResourceVersionOut.model_validate(service.version(who, "mcp_servers", server_name, version))
 
 
 def _answer(who: Principal, resource: Resource) -> Response:

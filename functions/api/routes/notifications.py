@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from functions.api.deps import Paged, require
-from functions.api.schemas.notifications import NotificationOut
+from functions.api.schemas.notifications import MutedIn, MutedOut, NotificationOut
 from functions.api.schemas.pages import PageOf
 from shared.notifications import service
 from shared.tenancy import Principal
@@ -22,6 +22,18 @@ Unread = Annotated[bool, Query(description="only what was not read yet")]
 def list_mine(who: Reader, page: Paged, unread: Unread = False) -> PageOf[NotificationOut]:
     """What the caller was told, newest first."""
     return PageOf[NotificationOut].model_validate(service.listing(who, page.cursor, page.limit, unread=unread))
+
+
+@router.get("/preferences")
+def get_preferences(who: Reader) -> MutedOut:
+    """What the caller does not want to be told of."""
+    return MutedOut(muted=list(service.muted(who)))
+
+
+@router.put("/preferences")
+def put_preferences(body: MutedIn, who: Owner) -> MutedOut:
+    """Do not tell the caller of these kinds any more, and of the others again."""
+    return MutedOut(muted=list(service.mute(who, body.muted)))
 
 
 @router.post("/{notification_id}/read")

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 
-from functions.api.deps import Paged, require
+from functions.api.deps import Made, Once, Paged, require
 from functions.api.schemas.pages import PageOf
+from functions.api.schemas.task_links import NewTaskLink, TaskLinkIn, TaskLinkOut
 from functions.api.schemas.tasks import TaskAnswerIn, TaskAnswerOut, TaskOut, TaskReassign, TaskSummary
+from shared.clock import now_ms
+from shared.task_links import service as task_links
+from shared.task_links.model import TaskLink
 from shared.tasks.model import TaskStatus
 from shared.tasks.service import TaskService
 from shared.tenancy import Principal
@@ -16,6 +20,8 @@ from shared.tenancy import Principal
 router = APIRouter(prefix="/tasks", tags=["tasks"])
 Reader = Annotated[Principal, require("operator", "tasks:read")]
 Writer = Annotated[Principal, require("operator", "tasks:write")]
+LinkMaker = Annotated[Principal, require("editor", "tasks:write")]
+_LINK_FIELDS = ("id", "task_id", "person", "sent_to", "created_by", "created_at", "expires_at")
 Filter = Annotated[str | None, Query(min_length=1, max_length=1000)]
 
 
@@ -73,8 +79,36 @@ def reassign(task_id: str, body: TaskReassign, who: Writer) -> TaskSummary:
     return TaskSummary.model_validate(TaskService(who.tenant).reassign(who, task_id, tuple(body.assignees)))
 
 
+@router.post("/{task_id}/links", status_code=201, response_model=NewTaskLink)
+def create_link(task_id: str, body: TaskLinkIn, who: LinkMaker, once: Once) -> Response:
+    """Make a link with which one person answers the task without an account. Its address is shown this once."""
+
+    def make() -> Made:
+        link, url = task_links.create(who, task_id, body.assignee, body.expires_in)
+        return Made(201, NewTaskLink(**_link(link).model_dump(), url=url))
+
+    return once(who, body, make, secret=True)
+
+
+@router.get("/{task_id}/links")
+def list_links(task_id: str, who: LinkMaker, page: Paged) -> PageOf[TaskLinkOut]:
+    """The links to a task, newest first."""
+    found = task_links.of_task(who, task_id, page.cursor, page.limit)
+    return PageOf[TaskLinkOut](items=[_link(link) for link in found.items], next_cursor=found.next_cursor)
+
+
+@router.delete("/{task_id}/links/{link_id}", status_code=204)
+def revoke_link(task_id: str, link_id: str, who: LinkMaker) -> None:
+    """Withdraw a link. Doing it twice is no error."""
+    task_links.revoke(who, task_id, link_id)
+
+
+def _link(link: TaskLink) -> TaskLinkOut:
+    return TaskLinkOut(**{f: getattr(link, f) for f in _LINK_FIELDS}, status=link.status(now_ms()))
+
+
 def _whole(service: TaskService, task_id: str) -> TaskOut:
     task, shown, answer = service.get(task_id)
     summary = TaskSummary.model_validate(task).model_dump()
-    response = None if answer is None else TaskAnswerOut.model_validate(answer)
+    response = None if answer is None else TaskAnswerOut.model_validate(answer.as_dict())
     return TaskOut(**summary, instructions=shown.instructions, form=shown.form, data=shown.data, response=response)

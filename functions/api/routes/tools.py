@@ -9,7 +9,15 @@ from fastapi.responses import JSONResponse
 
 from functions.api.deps import IfMatch, Once, Paged, etag_of, require
 from functions.api.schemas.pages import PageOf
-from functions.api.schemas.resources import ToolOut, ToolSummary, VersionOut, VersionSummary, body_of, made, summary_of
+from functions.api.schemas.resources import (
+    ResourceVersionOut,
+    ResourceVersionSummary,
+    ToolOut,
+    ToolSummary,
+    body_of,
+    made,
+    summary_of,
+)
 from shared.resources import service
 from shared.resources.documents import AnyTool
 from shared.resources.model import Resource
@@ -53,16 +61,16 @@ def remove(tool_name: str, who: Writer, known: IfMatch) -> None:
 
 
 @router.get("/{tool_name}/versions")
-def versions(tool_name: str, who: Reader, page: Paged) -> PageOf[VersionSummary]:
+def versions(tool_name: str, who: Reader, page: Paged) -> PageOf[ResourceVersionSummary]:
     """What a tool was before, newest first."""
     found = service.versions(who, "tools", tool_name, page.cursor, page.limit)
-    return PageOf[VersionSummary].model_validate(found)
+    return PageOf[ResourceVersionSummary].model_validate(found)
 
 
 @router.get("/{tool_name}/versions/{version}")
-def version(tool_name: str, version: int, who: Reader) -> VersionOut:
+def version(tool_name: str, version: int, who: Reader) -> ResourceVersionOut:
     """One version with its document."""
-    return VersionOut.model_validate(service.version(who, "tools", tool_name, version))
+    return ResourceVersionOut.model_validate(service.version(who, "tools", tool_name, version))
 
 
 def _answer(resource: Resource) -> Response:

@@ -7,8 +7,10 @@ from typing import Annotated
 from fastapi import APIRouter, Response
 
 from functions.api.deps import IfMatch, Made, Once, Paged, etag_of, require
+from functions.api.schemas.guided import WorkflowTemplateSummary, summaries_of
 from functions.api.schemas.pages import PageOf
 from functions.api.schemas.users import UserTypeIn, UserTypeOut, UserTypePatch
+from shared.guided import service as guided
 from shared.members import service
 from shared.tenancy import Principal
 
@@ -54,3 +56,9 @@ def change(user_type_id: str, body: UserTypePatch, who: Writer, known: IfMatch, 
 def remove(user_type_id: str, who: Writer, known: IfMatch) -> None:
     """Remove a user type."""
     service.remove_user_type(who, user_type_id, known)
+
+
+@router.get("/{user_type_id}/workflow-templates")
+def workflow_templates(user_type_id: str, who: Reader, page: Paged) -> PageOf[WorkflowTemplateSummary]:
+    """The templates of guided workflows that users of this type may use."""
+    return summaries_of(guided.templates_of(who, user_type_id, page.cursor, page.limit))

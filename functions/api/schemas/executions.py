@@ -30,6 +30,15 @@ def _one_problem(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
 Version = Annotated[Annotated[int, Field(ge=1, le=999_999)] | Literal["draft"] | None, WrapValidator(_one_problem)]
 
 
+class BudgetIn(Body):
+    """What models may use in this run: tokens, US dollars by the list of prices. Where the workflow has a budget, less
+    than that.
+    """
+
+    tokens: Annotated[int, Field(ge=1, le=10**12)] | None = None
+    money_usd: Annotated[float, Field(gt=0, le=10**6)] | None = None
+
+
 class ExecuteIn(Body):
     """How to start a run.
 
@@ -42,6 +51,7 @@ class ExecuteIn(Body):
     version: Version = None
     wait_seconds: Annotated[float, Field(ge=0, le=25)] = 0
     pinned: Outputs = Field(default_factory=dict)
+    budget: BudgetIn | None = None
 
 
 class ExecuteNodeIn(Body):
@@ -67,9 +77,12 @@ class ReplayIn(Body):
 
 
 class RetryIn(Body):
-    """How to go on: with the version that the run has, or with another that what it has recorded fits."""
+    """How to go on: with the version that the run has, or with another that what it has recorded fits; with the budget
+    that the run was given, or with another.
+    """
 
     version: Version = None
+    budget: BudgetIn | None = None
 
 
 class Parent(Answer):

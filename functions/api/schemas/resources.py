@@ -8,9 +8,8 @@ from pydantic import Field
 
 from functions.api.deps import Made, etag_of
 from functions.api.schemas.base import Answer, TimeOut
-from functions.api.schemas.pages import PageOf
 from shared.clock import iso
-from shared.resources.documents import Agent, BuiltinTool, HttpTool, McpServer, McpTool, Model, WorkflowTool
+from shared.resources.documents import Agent, BuiltinTool, HttpTool, McpServer, McpTool, Model, Prompt, WorkflowTool
 from shared.resources.model import Resource, ResourceSummary
 
 
@@ -46,10 +45,42 @@ class BuiltinToolOut(Kept, BuiltinTool):
 ToolOut = Annotated[HttpToolOut | WorkflowToolOut | McpToolOut | BuiltinToolOut, Field(discriminator="kind")]
 
 
-class FoundOut(Answer):
-    """What an MCP server answered when it was last asked: whether it did, what it is, what it has."""
+class FailureOut(Answer):
+    """Why an MCP server did not answer, and when that was."""
 
     at: str
+    error: str
+    message: str
+
+
+class ToolChanges(Answer):
+    """Names of tools that are new, gone, or other than when the server last answered."""
+
+    added: list[str]
+    removed: list[str]
+    changed: list[str]
+
+
+class HealthOut(Answer):
+    """How an MCP server was when it was last looked at. `failures` in a row; `last_error` may be over."""
+
+    status: Literal["unknown", "healthy", "failing"]
+    checked_at: str | None
+    latency_ms: int | None
+    last_ok_at: str | None
+    last_error: FailureOut | None
+    tools_count: int | None
+    failures: int
+
+
+class FoundOut(Answer):
+    """What an MCP server answered when it was last asked: whether it did, what it is, what it has.
+
+    Of one that did not, what it had when it last did. `changes` since the answer before, if there was one.
+    """
+
+    at: str
+    latency_ms: int
     ok: bool
     error: str | None
     message: str | None
@@ -57,6 +88,10 @@ class FoundOut(Answer):
     tools: list[dict[str, Any]]
     resources: list[dict[str, Any]]
     prompts: list[dict[str, Any]]
+    last_ok_at: str | None
+    last_error: FailureOut | None
+    failures: int
+    changes: ToolChanges | None
 
 
 class McpServerOut(Kept, McpServer):
@@ -79,18 +114,24 @@ class ToolSummary(SummaryOut):
     ask_a_person: bool
 
 
-class BuiltinOut(Answer):
-    """A tool that comes with Statewright."""
+class PaletteTool(Answer):
+    """A tool to be put into a workflow. `source`: built in, a tool of the tenant's, a published workflow that is marked
+    as a tool (for a `sub_workflow` node, or a tool of the kind `workflow`), or a tool of one of their MCP servers.
+
+    `server` and `tool` are what an `mcp_tool` node takes; `health` is the server's. `input_schema` is null where nobody
+    knows it.
+    """
 
     name: str
+    kind: Literal["builtin", "http", "workflow", "mcp"]
+    source: Literal["builtin", "tool", "mcp_server", "workflow"]
     description: str
-    input_schema: dict[str, Any]
-
-
-class PaletteOut(PageOf[ToolSummary]):
-    """Tools to be put into a workflow."""
-
-    builtin: list[BuiltinOut]
+    input_schema: dict[str, Any] | None
+    ask_a_person: bool
+    server: str | None
+    tool: str | None
+    workflow_id: str | None
+    health: Literal["unknown", "healthy", "failing"] | None
 
 
 class McpServerSummary(SummaryOut):
@@ -107,7 +148,40 @@ class AgentSummary(SummaryOut):
     model: Model
 
 
-class VersionSummary(Answer):
+class ToolName(Answer):
+    """A tool of an MCP server."""
+
+    name: str
+    description: str
+
+
+class PaletteMcp(McpServerSummary):
+    """An MCP server to be put into a workflow, with the tools that it had when it was last looked at."""
+
+    allowed_tools: list[str] | None
+    health: HealthOut
+    tools: list[ToolName]
+
+
+class PaletteAgent(AgentSummary):
+    """An agent to be put into a workflow."""
+
+    tools: list[str]
+    mcp_servers: list[str]
+    remembers: bool
+
+
+class PromptOut(Kept, Prompt):
+    """A prompt."""
+
+
+class PromptSummary(SummaryOut):
+    """A prompt in a list."""
+
+    model: str | None
+
+
+class ResourceVersionSummary(Answer):
     """A version, without its document."""
 
     version: int
@@ -115,7 +189,7 @@ class VersionSummary(Answer):
     updated_by: str
 
 
-class VersionOut(VersionSummary):
+class ResourceVersionOut(ResourceVersionSummary):
     """A version with its document."""
 
     document: dict[str, Any]

@@ -30,7 +30,11 @@ class TaskReassign(Body):
 
 
 class TaskSummary(Answer):
-    """A task in a list. `open` until it is answered (`completed`), its time is over (`lapsed`) or its run is."""
+    """A task in a list. `open` until it is answered (`completed`), its time is over (`lapsed`) or its run is.
+
+    It can be answered until `expires_at`, and should be until `due_at`. `shown_sha256` is of the canonical JSON of
+    `{title, instructions, form, data}`.
+    """
 
     id: str
     status: TaskStatus
@@ -44,20 +48,41 @@ class TaskSummary(Answer):
     claimed_by: str | None
     claimed_at: TimeOut | None
     created_at: TimeOut
-    due_at: TimeOut
+    expires_at: TimeOut
+    due_at: TimeOut | None
+    escalated: int
+    quorum: int | None
+    approvals: int
+    rejections: int
+    no_self_approval: bool
+    shown_sha256: str | None
     decision: str | None
     completed_by: str | None
     completed_at: TimeOut | None
 
 
+class VoteOut(Answer):
+    """One person's vote on a task with a quorum."""
+
+    by: str
+    decision: str
+    comment: str | None
+    data: Any
+    at: TimeOut
+
+
 class TaskAnswerOut(Answer):
-    """What was answered, by whom (a user's or an API key's id) and when."""
+    """What was answered, by whom (a user's or an API key's id; by a link, `link:` and an id) and when. With a quorum
+    the answer is the vote that decided, and `votes` are all of them.
+    """
 
     decision: str
     data: Any
     comment: str | None
     completed_by: str
     completed_at: TimeOut
+    shown_sha256: str | None
+    votes: list[VoteOut] | None
 
 
 class TaskOut(TaskSummary):

@@ -8,6 +8,9 @@ from pydantic import Field, StringConstraints
 
 from functions.api.schemas.base import Answer, Body, Text, TimeOut
 from shared.workflows.model import Document
+from shared.workflows.service import document_of
+from shared.workflows.steps.model import Written
+from shared.workflows.steps.to_document import document_of_written
 
 # What an answer adds to the document. A request may send it back; it is not looked at.
 READ_ONLY: Final = (
@@ -18,12 +21,13 @@ READ_ONLY: Final = (
     "created_at",
     "updated_at",
     "created_by",
+    "origin",
 )
 Ignored = Annotated[Any, Field(exclude=True, json_schema_extra={"readOnly": True})]
 
 
-class WorkflowIn(Document):
-    """A workflow to store: a document. Any that is well-formed is taken, finished or not."""
+class WorkflowIn(Written):
+    """A workflow to store: a document, or steps that stand for one. Any that is well-formed is taken."""
 
     revision: Ignored = None
     is_active: Ignored = None
@@ -32,10 +36,15 @@ class WorkflowIn(Document):
     created_at: Ignored = None
     updated_at: Ignored = None
     created_by: Ignored = None
+    origin: Ignored = None
+
+    def document(self) -> Document:
+        """The document that it is, or that its steps stand for. Raises Invalid."""
+        return self if self.steps is None else document_of(document_of_written(self))
 
 
 class WorkflowSummary(Answer):
-    """A workflow without its document. `is_active`: a version of it is published."""
+    """A workflow without its document. `is_active`: a version of it is published. `origin`: what it was made of."""
 
     id: str
     name: str
@@ -49,6 +58,7 @@ class WorkflowSummary(Answer):
     created_at: TimeOut
     updated_at: TimeOut
     created_by: str
+    origin: dict[str, Any] | None = None
 
 
 class WorkflowOut(WorkflowSummary):
@@ -56,6 +66,18 @@ class WorkflowOut(WorkflowSummary):
 
     nodes: list[dict[str, Any]]
     connections: list[dict[str, Any]]
+    variables: dict[str, Any]
+    settings: dict[str, Any]
+
+
+class WorkflowStepsOut(WorkflowSummary):
+    """A workflow with its draft as steps. `connections` is null where the steps say how they are connected."""
+
+    steps: list[dict[str, Any]]
+    entry_step: str | None
+    output: bool
+    connections: list[dict[str, Any]] | None
+    connection_ids: dict[str, str]
     variables: dict[str, Any]
     settings: dict[str, Any]
 

@@ -8,10 +8,14 @@ from typing import Any, Final
 from shared.mcp.errors import SESSION_ERRORS
 from shared.nodes._credentials import CREDENTIAL_ERRORS, credential_field
 from shared.nodes.ai._fields import KINDS, MODEL_ERRORS
+from shared.nodes.human import _people
 
 _YEAR: Final = 365 * 86_400
 _NAME: Final = "^[a-z][a-z0-9_]{0,63}$"  # of a tenant's named things
 
+PROVIDERS: Final = ("threads", "redis", "libsql", "process")
+_NOT_REACHED: Final = ("BlockedAddress", "DnsError", "Timeout")
+_MEMORY_ERRORS: Final = ("AuthenticationFailed", "ConnectionFailed", "QueryFailed", *_NOT_REACHED)
 _FIELDS: Final[Mapping[str, Mapping[str, Any]]] = {
     "agent": {
         "type": "string",
@@ -163,6 +167,13 @@ _FIELDS: Final[Mapping[str, Mapping[str, Any]]] = {
         "description": "`fail`: the agent fails with Timeout.",
         "default": "reject",
     },
+    "approval_task": {
+        "type": "object",
+        "properties": _people.FIXED,
+        "additionalProperties": False,
+        "title": "More about the question",
+        "description": "As of a human task: escalation, quorum, no self-approval, mails.",
+    },
     "output_schema": {
         "type": ["object", "null"],
         "title": "Answer's schema",
@@ -202,6 +213,14 @@ _FIELDS: Final[Mapping[str, Mapping[str, Any]]] = {
                 "description": "About: four characters are taken for a token.",
                 "default": 8_000,
             },
+            "provider": {
+                "enum": list(PROVIDERS),
+                "title": "Where",
+                "description": "`threads`: the tenant's own, in /threads. `redis`, `libsql`: a server of the tenant's. "
+                "`process`: only while the process lives, for tests. Not given: as the stored agent says, else "
+                "`threads`.",
+            },
+            "credential": credential_field("redis", "libsql", description="The server's, where one is named above."),
         },
         "default": {},
         "additionalProperties": False,
@@ -210,4 +229,4 @@ _FIELDS: Final[Mapping[str, Mapping[str, Any]]] = {
 CONFIG: Final[Mapping[str, Any]] = {"type": "object", "properties": _FIELDS, "additionalProperties": False}
 DEFAULTS: Final[Mapping[str, Any]] = {name: f["default"] for name, f in _FIELDS.items() if "default" in f}
 _OWN: Final = ("AgentNotFound", "ToolNotFound", "ServerNotFound", "MaxSteps", "BudgetExceeded", "ToolFailed")
-ERRORS: Final = tuple(dict.fromkeys((*_OWN, *MODEL_ERRORS, *CREDENTIAL_ERRORS, *SESSION_ERRORS)))
+ERRORS: Final = tuple(dict.fromkeys((*_OWN, *_MEMORY_ERRORS, *MODEL_ERRORS, *CREDENTIAL_ERRORS, *SESSION_ERRORS)))

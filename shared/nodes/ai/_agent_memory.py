@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from shared.nodes._tenant_things import ask
+from shared.nodes.ai._memories import memory
 from shared.nodes.base import Call, Effect, Outputs, Port
 from shared.threads.model import MAX_APPENDED
 
@@ -27,7 +27,7 @@ class Memory(Effect):
         turn = call.inputs["turn"]
         said = _newest([{"role": m["role"], "content": _shortened(m["content"])} for m in turn["messages"]])
         key = call.idempotency_key
-        return {"kept": await ask(lambda: call.world.threads.append(turn["thread_id"], said, key=key))}
+        return {"kept": await (await memory(call, turn)).append(turn["thread_id"], said, key=key)}
 
 
 def _newest(said: list[dict[str, Any]]) -> list[dict[str, Any]]:

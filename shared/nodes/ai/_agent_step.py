@@ -9,9 +9,9 @@ from typing import Any
 
 from shared.errors import NotFound
 from shared.nodes._credentials import credential
-from shared.nodes._tenant_things import ask
 from shared.nodes.ai import _agent_state as states
 from shared.nodes.ai._fields import KINDS
+from shared.nodes.ai._memories import memory as kept_in
 from shared.nodes.ai._models import Answer, Link, Request, Unanswered, put
 from shared.nodes.base import Call, NodeError, Outputs
 from shared.tools.toolbox import Toolbox, ToolSpec, check_arguments
@@ -96,9 +96,9 @@ async def _begun(call: Call, inputs: Mapping[str, Any], config: Mapping[str, Any
     history: list[states.Message] = []
     if thread is not None and memory.get("enabled", True):
         most = int(memory.get("max_messages", 50))
-        history = await ask(lambda: call.world.threads.history(thread, most))
+        history = await (await kept_in(call, memory)).history(thread, most)
         history = states.trimmed(history, int(memory.get("max_tokens", 8_000)))
-        agent["thread"] = thread
+        agent["thread"], agent["memory"] = thread, {n: memory[n] for n in ("provider", "credential") if memory.get(n)}
     asked = states.told(inputs.get("input"))
     usage = {**dict.fromkeys(states.COUNTS, 0), "steps": 0, "models": {}}
     kept: dict[str, Any] = {"calls": [], "tool_calls": [], "output": None, "repairs": 0, "stopped": None}
@@ -171,4 +171,5 @@ def _turn(state: states.State) -> dict[str, Any]:
     asked = state["messages"][state["before"] : state["before"] + state["asked"]]
     said = [{"role": m["role"], "content": m["content"]} for m in asked if m["role"] != "tool" and m.get("content")]
     said += [{"role": "assistant", "content": text}] if text else []  # at a limit there may be no answer
-    return {"turn": {"thread_id": agent["thread"], "messages": said}} if said else {}
+    where = {"thread_id": agent["thread"], **agent.get("memory", {})}
+    return {"turn": {**where, "messages": said}} if said else {}

@@ -10,6 +10,7 @@ from typing import Any, Final
 from shared.nodes._credentials import credential
 from shared.nodes.ai._fields import KINDS
 from shared.nodes.ai._models import Answer, Link, Message, Request, plain_tools
+from shared.nodes.ai._prompt import prompted
 from shared.nodes.ai._structured import Spent, converse, fitting
 from shared.nodes.base import Call, NodeError, Outputs
 from shared.nodes.world import Credential
@@ -21,7 +22,7 @@ async def turn(call: Call, provider: str) -> Outputs:
     """A chat node's turn, within the call's time. Raises NodeError."""
     try:
         async with asyncio.timeout(call.timeout_seconds):
-            return await chat(call, provider)
+            return await chat(await prompted(call), provider)
     except TimeoutError:
         raise NodeError("Timeout", f"no answer within {call.timeout_seconds:g} seconds") from None
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from shared.errors import Problem
-from shared.nodes.ai._fields import CHAT_ERRORS, check_chat
+from shared.nodes.ai._fields import CHAT_ERRORS, PROMPT_ERRORS, check_chat
 from shared.nodes.base import Effect, Port
 
 EXAMPLE: Final = {
@@ -36,7 +36,7 @@ class ModelChat(Effect):
         "tool_calls": Port("array", description="Calls the model asks for: `{id, name, arguments}`."),
         "usage": Port("object", description="Tokens: prompt_tokens, completion_tokens, total_tokens, model."),
     }
-    errors = CHAT_ERRORS
+    errors = (*CHAT_ERRORS, *PROMPT_ERRORS)
     timeout_seconds = 300
 
     @classmethod

@@ -129,6 +129,28 @@ STRUCTURED: Final = {
         "default": 2,
     },
 }
+PROMPT: Final[Mapping[str, Mapping[str, Any]]] = {
+    "prompt": {
+        "type": "string",
+        "pattern": "^[a-z][a-z0-9_]{0,63}$",
+        "title": "Stored prompt",
+        "description": "One of the tenant's prompts, by name. It is asked after the messages, which may be [].",
+    },
+    "prompt_version": {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": 1_000_000,
+        "title": "Prompt's version",
+        "description": "Which version of the prompt. Not given: the newest there is when the node runs.",
+    },
+    "variables": {
+        "type": "object",
+        "x-template": True,
+        "title": "Prompt's variables",
+        "description": "Values for the variables of the stored prompt, by name.",
+    },
+}
+PROMPT_ERRORS: Final = ("PromptNotFound",)
 
 
 def chat_schema(required: tuple[str, ...] = (), **own: Mapping[str, Any]) -> dict[str, Any]:
@@ -141,6 +163,7 @@ def chat_schema(required: tuple[str, ...] = (), **own: Mapping[str, Any]) -> dic
         "stop": STOP,
         **TOOLS,
         **STRUCTURED,
+        **PROMPT,
         "max_retries": MAX_RETRIES,
     }
     closed = {"type": "object", "properties": {**shared, **own}, "additionalProperties": False}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from shared.errors import Problem
 from shared.nodes.ai._agent_config import CONFIG, DEFAULTS, ERRORS
 from shared.nodes.base import Call, Composite, Inside, NodeError, Outputs, Part, Port
+from shared.nodes.human import _people
 from shared.nodes.json_schemas import schema_problems
 
 _AT_ONCE = 10  # questions of one step that are open at the same time
@@ -53,6 +55,10 @@ class Agent(Composite):
             yield Problem("invalid_config", "name a stored agent, or a model", "config.model")
         if config.get("output_schema") is not None:
             yield from schema_problems(config["output_schema"], "config.output_schema")
+        limit = config.get("approval_timeout_seconds", DEFAULTS["approval_timeout_seconds"])
+        asked = {**config.get("approval_task", {}), "timeout_seconds": limit, "assignees": config.get("assignees")}
+        for problem in _people.problems(asked):
+            yield replace(problem, path=str(problem.path).replace("config.", "config.approval_task.", 1))
 
     @classmethod
     def inside(cls, config: Mapping[str, Any]) -> Inside:
@@ -119,4 +125,5 @@ def _question(settings: Mapping[str, Any]) -> dict[str, Any]:
         "assignees": "{{ item.assignees }}",
         "timeout_seconds": settings["approval_timeout_seconds"],
         "on_timeout": settings["on_approval_timeout"],
+        **settings.get("approval_task", {}),
     }

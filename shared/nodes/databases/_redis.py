@@ -47,7 +47,7 @@ async def command(call: Call, found: Credential, query: Mapping[str, Any]) -> li
     if spare:
         _refuse(f"query has a field that is not known: {min(spare)[:100]}")
     words = [str(a).lower() if isinstance(a, bool) else a for a in given]
-    async with _server(call, found) as server:
+    async with reached(call, found) as server:
         reply = await server.execute_command(name.upper(), *words)
     made = _plain(reply)
     size = len(json.dumps(made))
@@ -61,7 +61,7 @@ async def command(call: Call, found: Credential, query: Mapping[str, Any]) -> li
 async def cached(call: Call, found: Credential) -> tuple[bool, Any]:
     """Whether there is a value under the key, and the value. Raises NodeError."""
     key = await _key(call)
-    async with _server(call, found) as server:
+    async with reached(call, found) as server:
         reply = await server.execute_command("GET", key)
     if reply is None:
         return False, None
@@ -75,7 +75,7 @@ async def cache(call: Call, found: Credential) -> None:
     """Keep a value as JSON for its time. Raises NodeError."""
     key = await _key(call)
     body, kept_ms = await ask(lambda: (encoded(call.inputs["value"]), lifetime_ms(call.inputs.get("ttl"))))
-    async with _server(call, found) as server:
+    async with reached(call, found) as server:
         await server.execute_command("SET", key, body, "PX", kept_ms)
 
 
@@ -85,7 +85,8 @@ async def _key(call: Call) -> str:
 
 
 @asynccontextmanager
-async def _server(call: Call, found: Credential) -> AsyncIterator[Any]:
+async def reached(call: Call, found: Credential) -> AsyncIterator[Any]:
+    """The server, within the call's time; what it refuses is the node's failure. Raises NodeError."""
     try:
         async with asyncio.timeout(call.timeout_seconds), connection(REDIS, found, call) as server:
             yield server

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from shared.clock import now_ms
 from shared.errors import Problem
 from shared.nodes.base import Asked, Call, NodeError, Outputs, Port, Question
+from shared.nodes.human import _people
 from shared.nodes.json_schemas import schema_problems
 
 _WEEK: Final = 7 * 86_400
-_YEAR: Final = 365 * 86_400
-_NAMES, _NAME = 100, 320  # the longest e-mail address has 320 characters
 # What a person, or a client that means the same, may send as a decision, and the port it leads to.
 _PORTS: Final = {"approve": "approved", "approved": "approved", "reject": "rejected", "rejected": "rejected"}
 
@@ -56,8 +56,8 @@ class HumanInTheLoop(Question):
             },
             "assignees": {
                 "type": "array",
-                "items": {"type": "string", "minLength": 1, "maxLength": _NAME},
-                "maxItems": _NAMES,
+                "items": {"type": "string", "minLength": 1, "maxLength": _people.NAME},
+                "maxItems": _people.NAMES,
                 "x-template": True,
                 "title": "Assignees",
                 "description": "User ids, e-mail addresses or user types. Nobody named: whoever may answer tasks.",
@@ -66,7 +66,7 @@ class HumanInTheLoop(Question):
             "timeout_seconds": {
                 "type": "integer",
                 "minimum": 1,
-                "maximum": _YEAR,
+                "maximum": _people.YEAR,
                 "title": "Time to answer (seconds)",
                 "description": "At most a year.",
                 "default": _WEEK,
@@ -78,6 +78,7 @@ class HumanInTheLoop(Question):
                 "`reject`: as if somebody had.",
                 "default": "fail",
             },
+            **_people.FIELDS,
         },
         "additionalProperties": False,
     }
@@ -94,6 +95,7 @@ class HumanInTheLoop(Question):
     @classmethod
     def check_config(cls, config: Mapping[str, Any]) -> Iterator[Problem]:
         """The form must be a JSON Schema of an object, since its fields become fields of the response."""
+        yield from _people.problems(config)
         form = config.get("form")
         if form is None:
             return
@@ -103,19 +105,19 @@ class HumanInTheLoop(Question):
 
     def ask(self, call: Call) -> Asked:
         """The task. Raises NodeError InvalidInput when a template gave something that is no title or list of names."""
-        assignees = call.config.get("assignees") or []
-        named = [assignees] if isinstance(assignees, str) else assignees
-        if not isinstance(named, list) or not all(isinstance(a, str) and a for a in named):
-            raise NodeError("InvalidInput", "assignees must be a list of names", retryable=False)
-        if len(named) > _NAMES or any(len(a) > _NAME for a in named):  # a template is not bound by the schema
-            raise NodeError("InvalidInput", f"at most {_NAMES} assignees of {_NAME} characters", retryable=False)
         return Asked(
             title=str(call.config.get("title") or "A decision is needed")[:500],
             instructions=str(call.config.get("instructions") or ""),
             form=call.config.get("form"),
-            assignees=tuple(dict.fromkeys(named)),
+            assignees=_people.names(call.config.get("assignees")),
             timeout_seconds=int(call.config.get("timeout_seconds", _WEEK)),
             data=call.inputs.get("input"),
+            due_ms=_people.due_ms(call, now_ms()),
+            escalation=_people.escalation(call),
+            quorum=call.config.get("quorum"),
+            no_self_approval=bool(call.config.get("no_self_approval")),
+            notify=call.config.get("notify", "in_app"),
+            credential=call.config.get("credential"),
         )
 
     def answered(self, call: Call, answer: Mapping[str, Any]) -> Outputs:
@@ -130,6 +132,7 @@ class HumanInTheLoop(Question):
             "completed_by": answer.get("completed_by"),
             "completed_at": answer.get("completed_at"),
             "data": data,
+            **({"votes": answer["votes"]} if "votes" in answer else {}),
         }
         outputs: Outputs = {"response": response}
         if decision in _PORTS.values():

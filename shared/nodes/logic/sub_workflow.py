@@ -53,6 +53,7 @@ class SubWorkflow(Child):
         "NotPublished",
         "InvalidInput",
         "TooDeep",
+        "QuotaExceeded",
         "ChildFailed",
         "ChildCancelled",
         "Timeout",

@@ -15,7 +15,7 @@ from email.utils import formatdate
 from typing import Any, BinaryIO, Final
 
 from shared.nodes.base import NodeError
-from shared.nodes.outputs._notification import Message
+from shared.nodes.outputs._message import Message
 from shared.outbound.deadline import Deadline, deadline
 from shared.outbound.hosts import AddressRefused, NameNotFound, checked_addresses_blocking
 

@@ -4,29 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import re
-from dataclasses import dataclass
 from typing import Any, Final
 
 from shared.nodes._credentials import credential
 from shared.nodes._tenant_things import ask
 from shared.nodes.base import Call, NodeError
+from shared.nodes.outputs._message import Message
 from shared.nodes.world import Credential
 
 _MAX_MESSAGE: Final = 20_000
 _MAX_TITLE: Final = 250
 _MAX_TO: Final = 50
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """What is sent. `key` is the same for every attempt of a node run."""
-
-    title: str
-    text: str
-    format: str
-    to: tuple[str, ...]
-    key: str
 
 
 async def send(call: Call) -> None:

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import requests
 
 from shared.nodes.base import NodeError
-from shared.nodes.outputs._notification import Message
+from shared.nodes.outputs._message import Message
 from shared.nodes.outputs._outcome import of_status
 from shared.outbound.guarded_requests import GuardedRequests, Outcome, guarded
 from shared.outbound.hosts import AddressRefused, NameNotFound

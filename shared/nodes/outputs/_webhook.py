@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from shared.nodes.base import Call, NodeError
-from shared.nodes.outputs._notification import Message
+from shared.nodes.outputs._message import Message
 from shared.nodes.outputs._outcome import of_status
 from shared.nodes.world import Credential
 from shared.outbound.hosts import AddressRefused, NameNotFound

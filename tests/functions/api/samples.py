@@ -19,13 +19,24 @@ from tests.shared.tasks.asking import a_task
 
 Maker = Callable[[httpx.Client], str]
 # Parameters that name nothing of a tenant's: the same for all of them.
-SHARED = {"type_name"}
+# Who has the token of a shared link may use it, whoever they are.
+SHARED = {"type_name", "share_token"}
 # (method, path) → a body that fits, for routes where the smallest that the OpenAPI document lets pass does not.
 BODIES: dict[tuple[str, str], Any] = {
+    ("PUT", "/api/v1/workflows/{workflow_id}/tests/{test_id}"): {"name": "Sample"},
     ("PUT", "/api/v1/tools/{tool_name}"): {"name": "sample", "kind": "builtin", "builtin": "calculate"},
     ("PUT", "/api/v1/mcp-servers/{server_name}"): {"name": "sample", "url": "https://mcp.example/mcp"},
     ("PUT", "/api/v1/agents/{agent_name}"): {"name": "sample", "model": {"model": "m"}},
 }
+GUIDED: dict[str, Any] = {
+    "name": "sample",
+    "state_schema": {"type": "object", "properties": {"name": {"type": "string"}}},
+    "steps": [{"id": "who", "name": "Who", "fields": ["name"]}],
+    "model": {"model": "m"},
+}
+STEP: dict[str, Any] = {"name": "sample", "fields": {"name": {"type": "string"}}}
+BODIES[("PUT", "/api/v1/workflow-templates/{template_name}")] = GUIDED
+BODIES[("PUT", "/api/v1/workflow-steps/{step_name}")] = STEP
 SAMPLES: dict[str, Maker] = {}
 
 
@@ -67,11 +78,44 @@ def _task(client: httpx.Client) -> str:
     return a_task(Tenant(made(client.get("/tenants/current"))["id"]))
 
 
+@sample("link_id")
+def _link(client: httpx.Client) -> str:
+    """A link to the sample's task: the newest one."""
+    task_id = client.get("/tasks").json()["items"][0]["id"]
+    body = {"assignee": "somebody@outside.example"}
+    return str(made(client.post(f"/tasks/{task_id}/links", json=body))["id"])
+
+
+@sample("link_token")
+def _link_token(client: httpx.Client) -> str:
+    body = {"assignee": "somebody@outside.example"}
+    return str(made(client.post(f"/tasks/{_task(client)}/links", json=body))["url"]).rsplit("/", 1)[1]
+
+
+@sample("invitation_id")
+def _invitation(client: httpx.Client) -> str:
+    return str(made(client.post("/invitations", json={"email": "invited@first.example"}))["id"])
+
+
+@sample("invitation_token")
+def _invitation_token(client: httpx.Client) -> str:
+    url = made(client.post("/invitations", json={"email": "invited@first.example"}))["url"]
+    return str(url).rsplit("/", 1)[1]
+
+
 @sample("workflow_id")
 def _workflow(client: httpx.Client) -> str:
     workflow_id = created(client, adder())
-    made(client.post(f"/workflows/{workflow_id}/publish"))
+    for _ in range(2):
+        made(client.post(f"/workflows/{workflow_id}/publish"))
+    made(client.put(f"/workflows/{workflow_id}/canary", json={"version": 1, "weight": 0}))
     return workflow_id
+
+
+@sample("test_id")
+def _test(client: httpx.Client) -> str:
+    newest = client.get("/workflows?limit=1").json()["items"][0]["id"]  # that of the same path
+    return str(made(client.post(f"/workflows/{newest}/tests", json={"name": "Sample"}))["id"])
 
 
 @sample("version")
@@ -85,7 +129,7 @@ def _execution(client: httpx.Client) -> str:
     return str(made(client.post(f"/workflows/{created(client, adder())}/execute"))["id"])
 
 
-@sample("node_id")
+@sample("node_id", "step_id")
 def _node(client: httpx.Client) -> str:
     del client
     return "start"
@@ -121,6 +165,17 @@ def _agent(client: httpx.Client) -> str:
     return str(made(client.post("/agents", json={"name": "sample", "model": {"model": "m"}}))["name"])
 
 
+@sample("generation_id")
+def _generation(client: httpx.Client) -> str:
+    body = {"prompt": "Sample", "model": {"model": "m"}, "wait_seconds": 0}
+    return str(made(client.post("/workflows/generate", json=body))["id"])
+
+
+@sample("prompt_name")
+def _prompt(client: httpx.Client) -> str:
+    return str(made(client.post("/prompts", json={"name": "sample", "text": "Say {{ word }}."}))["name"])
+
+
 @sample("thread_id")
 def _thread(client: httpx.Client) -> str:
     return str(made(client.post("/threads", json={"id": "sample"}))["id"])
@@ -138,3 +193,54 @@ def _notification(client: httpx.Client) -> str:
     keys = [k["id"] for k in client.get("/api-keys").json()["items"]]
     tell(tenant, keys, "Sample", "A sample.", key="sample", execution_id="ex_sample")
     return str(client.get("/notifications").json()["items"][0]["id"])
+
+
+@sample("template_id")
+def _template(client: httpx.Client) -> str:
+    return str(made(client.post(f"/workflows/{created(client, adder())}/template"))["id"])
+
+
+@sample("share_id")
+def _share(client: httpx.Client) -> str:
+    newest = [w["id"] for w in client.get("/workflows?limit=1").json()["items"]] or [_workflow(client)]
+    return str(made(client.post(f"/workflows/{newest[0]}/share"))["id"])  # of that of the same path
+
+
+@sample("share_token")
+def _share_token(client: httpx.Client) -> str:
+    return str(made(client.post(f"/workflows/{_workflow(client)}/share", json={"rights": "copy"}))["token"])
+
+
+@sample("template_name")
+def _guided_template(client: httpx.Client) -> str:
+    return str(made(client.post("/workflow-templates", json=GUIDED))["name"])
+
+
+@sample("step_name")
+def _guided_step(client: httpx.Client) -> str:
+    return str(made(client.post("/workflow-steps", json=STEP))["name"])
+
+
+@sample("permission_id")
+def _permission(client: httpx.Client) -> str:
+    made(client.post("/workflow-templates", json=GUIDED))
+    body = {"user_type_id": _user_type(client), "template": "sample"}
+    return str(made(client.post("/permissions", json=body))["id"])
+
+
+@sample("instance_id")
+def _guided_instance(client: httpx.Client) -> str:
+    made(client.post("/workflow-templates", json=GUIDED))
+    return str(made(client.post("/workflow-instances", json={"template": "sample"}))["id"])
+
+
+@sample("subscription_id")
+def _subscription(client: httpx.Client) -> str:
+    body = {"url": "https://example.com/hook"}
+    found = client.get("/webhook-subscriptions").json()["items"]
+    return str(found[0]["id"] if found else made(client.post("/webhook-subscriptions", json=body))["id"])
+
+
+@sample("delivery_id")
+def _delivery(client: httpx.Client) -> str:
+    return str(made(client.post(f"/webhook-subscriptions/{_subscription(client)}/test"))["id"])

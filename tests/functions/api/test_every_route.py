@@ -17,6 +17,11 @@ PUBLIC = {
     ("POST", "/api/v1/tenants"),
     ("POST", "/api/v1/auth/token"),
     ("POST", "/api/v1/auth/refresh"),
+    ("GET", "/api/v1/shared/{share_token}"),
+    ("GET", "/api/v1/task-links/{link_token}"),
+    ("POST", "/api/v1/task-links/{link_token}"),
+    ("GET", "/api/v1/invitation-links/{invitation_token}"),
+    ("POST", "/api/v1/invitation-links/{invitation_token}"),
 }
 DOCUMENT = build().openapi()
 

@@ -51,6 +51,33 @@ def test_what_it_has_is_remembered_until_it_changes(api_client, server):
     assert [t["name"] for t in refreshed(api_client)["tools"]] == ["words"]
 
 
+def health(client, name: str = "own") -> Any:
+    answer = client.get(f"/mcp-servers/{name}/health")
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_its_health_is_remembered(api_client, server):
+    make(api_client, url=f"http://{server.host}/mcp")
+    assert (health(api_client)["status"], health(api_client)["checked_at"]) == ("unknown", None)
+    first = refreshed(api_client)
+    well = health(api_client)
+    assert (well["status"], well["last_ok_at"], well["failures"]) == ("healthy", first["at"], 0)
+    assert (well["tools_count"], well["last_error"]) == (len(first["tools"]), None)
+    assert 0 <= well["latency_ms"] < 20_000
+    server.demands = ("authorization", "Bearer other")
+    refreshed(api_client)
+    found, ill = refreshed(api_client), health(api_client)
+    assert (ill["status"], ill["failures"], ill["last_ok_at"]) == ("failing", 2, first["at"])
+    assert (ill["last_error"]["error"], ill["last_error"]["at"]) == ("AuthenticationFailed", found["at"])
+    assert [t["name"] for t in found["tools"]] == [t["name"] for t in first["tools"]]  # as it last answered
+    server.demands = None
+    assert refreshed(api_client)["changes"] == {"added": [], "removed": [], "changed": []}
+    again = health(api_client)
+    assert (again["status"], again["failures"]) == ("healthy", 0)
+    assert again["last_error"]["error"] == "AuthenticationFailed"  # it is over, and still told
+
+
 def test_a_new_server_of_an_old_name_is_not_known(api_client, server):
     make(api_client, url=f"http://{server.host}/mcp")
     refreshed(api_client)
@@ -99,3 +126,20 @@ def test_who_may(api_client, other_client, server):
         assert viewer.post("/mcp-servers/own/refresh").status_code == 403
     assert other_client.post("/mcp-servers/own/refresh").status_code == 404
     assert server.asked == []
+
+
+def test_what_has_changed_is_told(api_client, server):
+    make(api_client, url=f"http://{server.host}/mcp")
+    assert refreshed(api_client)["changes"] is None
+    server.mcp.remove_tool("words")
+    server.mcp.remove_tool("slow")
+    server.mcp.add_tool(lambda: "new", name="grown", description="New.")
+    server.mcp.add_tool(lambda: "quick", name="slow", description="No longer.")
+    assert refreshed(api_client)["changes"] == {"added": ["grown"], "removed": ["words"], "changed": ["slow"]}
+
+
+def test_the_health_of_anothers_server_is_not_found(api_client, other_client, server):
+    make(api_client, url=f"http://{server.host}/mcp")
+    assert other_client.get("/mcp-servers/own/health").status_code == 404
+    with http_api.connect(key_with(api_client, "viewer")) as viewer:
+        assert health(viewer)["status"] == "unknown"

@@ -33,7 +33,7 @@ def asked(http) -> list[str]:
     return [path for _, path, _, _ in http.seen]
 
 
-def test_a_replay_is_a_new_run(api_client, machines, http):
+def test_a_replay_is_a_new_run(api_client, owner, machines, http):
     workflow_id = created(api_client, failing(http))
     first = execute(api_client, workflow_id, {"n": 1})
     assert first["status"] == "failed"
@@ -43,7 +43,7 @@ def test_a_replay_is_a_new_run(api_client, machines, http):
     run = answer.json()
     assert run["id"] != first["id"]
     assert answer.headers["location"] == f"/api/v1/workflows/executions/{run['id']}"
-    assert run["triggered_by"] == {"kind": "replay", "id": first["id"], "user": None}
+    assert run["triggered_by"] == {"kind": "replay", "id": first["id"], "user": owner.user.id}
     done = until(api_client, run["id"], "completed")
     assert (done["final_output"], done["trigger_data"]) == (299, {"n": 1})
     nodes = done["node_executions"]
@@ -104,14 +104,14 @@ def test_a_failed_run_goes_on_with_another_version(api_client, machines, http):
     assert asked(http) == ["/echo?before", "/status/503", "/echo?mended"]
 
 
-def test_a_node_by_itself(api_client, machines, http):
+def test_a_node_by_itself(api_client, owner, machines, http):
     workflow_id = created(api_client, failing(http, "echo"))
     url = f"/workflows/{workflow_id}/nodes/before/execute"
     answer = api_client.post(url, json={"inputs": {"body": 7}, "wait_seconds": 20})
     assert answer.status_code == 200
     run = answer.json()
     assert (run["status"], run["final_output"]["status"], run["version"]) == ("completed", 200, 0)
-    assert run["triggered_by"] == {"kind": "node", "id": "before", "user": None}
+    assert run["triggered_by"] == {"kind": "node", "id": "before", "user": owner.user.id}
     assert asked(http) == ["/echo?before"]
     key = {"Idempotency-Key": "once"}
     one, two = (made(api_client.post(url, headers=key)) for _ in range(2))

@@ -174,16 +174,3 @@ def test_lists_show_what_a_palette_needs(api_client):
     assert (shown["tools"]["kind"], shown["tools"]["ask_a_person"]) == ("http", True)
     assert (shown["mcp-servers"]["transport"], shown["mcp-servers"]["url"]) == ("streamable_http", SERVER["url"])
     assert shown["agents"]["model"]["model"] == "m"
-
-
-def test_the_palette(api_client, other_client):
-    for path, document in EVERY:
-        api_client.post(f"/{path}", json=document)
-    shown = {p: api_client.get(f"/workflows/resources/{p}").json() for p in ("tools", "mcps", "agents")}
-    assert {p: [i["name"] for i in found["items"]] for p, found in shown.items()} == {
-        "tools": ["lookup_order"],
-        "mcps": ["crm"],
-        "agents": ["clerk"],
-    }
-    assert "calculate" in [b["name"] for b in shown["tools"]["builtin"]]
-    assert [other_client.get(f"/workflows/resources/{p}").json()["items"] for p in shown] == [[], [], []]

@@ -1,4 +1,4 @@
-"""Role × route and scope × route: what each route asks for, read from the route, and what keys without it get."""
+"""What each route asks for, read from the route: what every role, and keys with and without its scope, get there."""
 
 from __future__ import annotations
 

@@ -13,7 +13,8 @@ from shared.tenancy import ROLES
 
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "api.md"
 ASKED = re.compile(r'require\("(\w+)", "(.+?):(\w+)"\)')
-ALSO = {("operator", "schedules", "write")}  # starting a schedule's run; the table's row says so in words
+# Starting a schedule's run, links to tasks, and invitations: the table's rows say so in words.
+ALSO = {("operator", "schedules", "write"), ("editor", "tasks", "write"), ("admin", "users", "read")}
 
 
 def asked() -> set[tuple[str, str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from shared.workflows.model import WorkflowSettings
 from tests import http_api
 from tests.functions.api.workflows_over_http import adder, created, made, problem
 
@@ -70,7 +71,7 @@ def test_a_patch_merges(api_client):
     patched = made(api_client.patch(url, json=changes))
     assert patched["variables"] == {"b": {"c": 2, "d": True}}
     assert patched["category"] is None
-    assert patched["settings"] == {"timeout_seconds": 60, "granularity": "segment", "max_concurrency": None}
+    assert patched["settings"] == WorkflowSettings(timeout_seconds=60).model_dump()
     assert (patched["tags"], len(patched["nodes"]), patched["revision"]) == (["t"], 3, 2)
     content = {"Content-Type": "application/merge-patch+json"}
     assert api_client.patch(url, content=b'{"tags": null, "revision": 7}', headers=content).json()["tags"] == []

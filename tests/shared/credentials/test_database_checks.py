@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from shared.credentials.checks import CheckFailed, check
+from tests.hrana_server import TOKEN, hrana
 from tests.servers.databases import Database
 from tests.servers.mongo import standing
 from tests.servers.process import free_port
@@ -59,3 +61,13 @@ def test_qdrant() -> None:
         assert "refuses" in tried("qdrant", {"url": url}, host)
         assert "public internet" in tried("qdrant", {"url": url, "api_key": KEY})
         assert "404" in tried("qdrant", {"url": f"{url}/elsewhere", "api_key": KEY}, host)
+
+
+def test_libsql(tmp_path: Path) -> None:
+    with hrana(tmp_path / "db") as server:
+        values = {"url": server.url, "token": TOKEN}
+        assert tried("libsql", values, server.host) == ""
+        wrong = tried("libsql", {**values, "token": "wrong-word"}, server.host)
+        assert "refuses" in wrong
+        assert "wrong-word" not in wrong
+        assert "public" in tried("libsql", values)

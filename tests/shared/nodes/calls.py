@@ -47,6 +47,7 @@ class Outside:
     resources: Any = None
     workflows: Any = None
     threads: Any = None
+    process_threads: Any = None
     mcp_commands: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def aws(self, service: str, credential: Credential | None, *, timeout: float, attempts: int = 3) -> Any:
@@ -155,4 +156,6 @@ def _rendered(schema: Mapping[str, Any], value: Any, scope: Scope) -> Any:
         return template.render(value, scope.evaluate)
     if isinstance(value, dict):
         return {k: _rendered(schema.get("properties", {}).get(k, {}), v, scope) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_rendered(schema.get("items", {}), v, scope) for v in value]
     return value

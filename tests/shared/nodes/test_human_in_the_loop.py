@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from shared.nodes.base import NodeError, Question
+from shared.clock import now_ms
+from shared.nodes.base import Composite, Escalation, NodeError, Question
 from shared.nodes.registry import get
 from tests.shared.nodes.calls import call, fits, problems
 
@@ -95,3 +96,100 @@ def test_configs() -> None:
     assert problems("human_in_the_loop", {"form": {"type": "array"}}) == ["config.form"]
     wrong: list[dict[str, Any]] = [{"timeout_seconds": 0}, {"timeout_seconds": 366 * 86_400}, {"on_timeout": "wait"}]
     assert not any(fits(HUMAN, config) for config in wrong)
+
+
+PEOPLE: dict[str, Any] = {
+    "due_seconds": 60,
+    "escalation": [
+        {"after_seconds": 60, "assignees": ["lead"]},
+        {"after_seconds": 120, "assignees": ["{{ variables.boss }}"], "replace": True},
+    ],
+    "quorum": 2,
+    "no_self_approval": True,
+    "notify": "email",
+    "credential": "mail",
+    "assignees": ["lead"],
+}
+
+
+def test_what_people_are_asked_for() -> None:
+    assert problems("human_in_the_loop", PEOPLE) == []
+    before = now_ms()
+    asked = HUMAN.ask(call("human_in_the_loop", PEOPLE, names={"variables": {"boss": "b@x.example"}}))
+    assert asked.due_ms is not None
+    assert 60_000 <= asked.due_ms - before < 70_000
+    assert asked.escalation == (Escalation(60, ("lead",)), Escalation(120, ("b@x.example",), replace=True))
+    assert (asked.quorum, asked.no_self_approval, asked.notify, asked.credential) == (2, True, "email", "mail")
+    moment = HUMAN.ask(call("human_in_the_loop", {"due_at": "{{ inputs.input }}"}, {"input": "2030-01-01T00:00:00Z"}))
+    assert moment.due_ms == 1_893_456_000_000
+
+
+@pytest.mark.parametrize("value", [5, "tomorrow", None, "0000-01-01T00:00:00Z", {}])
+def test_a_due_date_is_a_moment(value: Any) -> None:
+    with pytest.raises(NodeError) as caught:
+        HUMAN.ask(call("human_in_the_loop", {"due_at": "at {{ inputs.input }}"}, {"input": value}))
+    assert caught.value.error == "InvalidInput"
+
+
+@pytest.mark.parametrize(
+    ("config", "path"),
+    [
+        ({"due_seconds": 1, "due_at": "2030-01-01T00:00:00Z"}, "config.due_at"),
+        ({"due_at": "tomorrow"}, "config.due_at"),
+        ({"due_seconds": 61, "timeout_seconds": 60}, "config.due_seconds"),
+        ({"escalation": [{"after_seconds": 60, "assignees": []}] * 2}, "config.escalation.1.after_seconds"),
+        (
+            {"escalation": [{"after_seconds": 60, "assignees": []}], "timeout_seconds": 60},
+            "config.escalation.0.after_seconds",
+        ),
+        ({"notify": "email", "assignees": ["a"]}, "config.credential"),
+        ({"notify": "email", "credential": "mail"}, "config.assignees"),
+    ],
+)
+def test_configs_that_cannot_be_meant(config: dict[str, Any], path: str) -> None:
+    assert problems("human_in_the_loop", config) == [path]
+
+
+def test_configs_that_do_not_fit() -> None:
+    wrong: list[dict[str, Any]] = [
+        {"due_seconds": 0},
+        {"due_at": 5},
+        {"escalation": {}},
+        {"escalation": [{"after_seconds": 60}]},
+        {"escalation": [{"after_seconds": 0, "assignees": []}]},
+        {"escalation": [{"after_seconds": 60, "assignees": [5]}]},
+        {"escalation": [{"after_seconds": 60, "assignees": [], "other": 1}]},
+        {"escalation": [{"after_seconds": 60, "assignees": []}] * 11},
+        {"quorum": 0},
+        {"quorum": 51},
+        {"quorum": "2"},
+        {"no_self_approval": "yes"},
+        {"notify": "sms"},
+        {"credential": "No Name"},
+    ]
+    assert not any(fits(HUMAN, config) for config in wrong)
+
+
+def test_votes_are_a_part_of_the_response_where_there_are_some() -> None:
+    votes = [{"by": "u1", "decision": "approved", "comment": None, "data": None, "at": WHO["completed_at"]}]
+    answer = {"decision": "approved", "comment": None, "data": None, **WHO}
+    assert "votes" not in HUMAN.answered(call("human_in_the_loop"), answer)["response"]
+    assert HUMAN.answered(call("human_in_the_loop"), {**answer, "votes": votes})["response"]["votes"] == votes
+
+
+def test_an_agents_question_takes_the_same_but_for_what_is_computed() -> None:
+    agent = get("agent")
+    task = {k: v for k, v in PEOPLE.items() if k not in ("assignees", "escalation")}
+    config = {"model": "m", "tools": ["refund"], "assignees": ["lead"], "approval_task": task}
+    assert (problems("agent", config), fits(agent, config)) == ([], True)
+    assert isinstance(agent, Composite)
+    (approval,) = [p for p in agent.inside(config).parts if p.name == "approval"]
+    assert task.items() <= approval.config.items()
+    (plain,) = [p for p in agent.inside({**config, "approval_task": {}}).parts if p.name == "approval"]
+    assert not task.keys() & plain.config.keys()
+    assert problems("agent", {**config, "approval_task": {"due_seconds": 10**9}}) == [
+        "config.approval_task.due_seconds"
+    ]
+    computed = [{"after_seconds": 1, "assignees": ["{{ item }}"]}]
+    for bad in ({"due_at": "2030-01-01T00:00:00Z"}, {"escalation": computed}, {"title": "x"}):
+        assert not fits(agent, {**config, "approval_task": bad})

@@ -14,7 +14,7 @@ import requests
 from shared.errors import Invalid
 from shared.nodes.base import NodeError
 from shared.nodes.outputs._mail import mail
-from shared.nodes.outputs._notification import Message
+from shared.nodes.outputs._message import Message
 from shared.nodes.registry import get
 from shared.outbound.guarded_requests import GuardedRequests, guarded
 from tests import smtp_server

@@ -219,7 +219,7 @@ import sys
 import apprise
 assert apprise.__file__.startswith(sys.argv[1])
 from shared.nodes.base import NodeError
-from shared.nodes.outputs._notification import Message
+from shared.nodes.outputs._message import Message
 from shared.nodes.outputs._services import deliver
 for address in sys.argv[2:]:
     channel, _, url = address.partition(" ")

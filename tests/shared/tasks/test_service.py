@@ -64,7 +64,8 @@ def test_a_task_shows_what_was_asked(service, tenant):
     task, shown, answer = service.get(task_id)
     assert (task.status, task.title, task.assignees) == ("open", "Refund 250?", ("ops",))
     assert (task.execution_id, task.workflow_id, task.node_id) == (run.id, run.workflow_id, "ask")
-    assert 0 <= task.due_at - task.created_at - 3_600_000 < 5_000
+    assert 0 <= task.expires_at - task.created_at - 3_600_000 < 5_000
+    assert task.due_at is None
     assert (shown.instructions, shown.form, shown.data) == ("Look at the order first.", FORM, {"amount": 250})
     assert answer is None
     assert [t.id for t in service.open_tasks(run.id)] == [task_id]

@@ -35,9 +35,9 @@ class Bench:
     def store(self) -> RunStore:
         return RunStore(TenantTable(self.tenant))
 
-    def start(self, document: Document, trigger: Any = None) -> Run:
+    def start(self, document: Document, trigger: Any = None, **arguments: Any) -> Run:
         published = publish(self.tenant, document, 1)
-        return start(self.tenant, published, trigger_node=None, trigger_data=trigger, triggered_by=BY)
+        return start(self.tenant, published, trigger_node=None, trigger_data=trigger, triggered_by=BY, **arguments)
 
     def plan(self, run: Run) -> Plan:
         return plans.load(self.tenant, run.plan)

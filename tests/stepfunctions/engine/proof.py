@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from shared.aws.clients import client
+from shared.aws.memory import Table
 from shared.errors import Conflict
 from shared.ids import ulid
 from shared.nodes import registry
@@ -29,7 +30,7 @@ from stepfunctions.compiler.compile import compile_document
 from stepfunctions.engine.payloads import Value
 from stepfunctions.start import payload_objects, start
 from tests.stepfunctions.engine.faults import Killed, Strike
-from tests.stepfunctions.engine.memory import Keys, Objects, Table
+from tests.stepfunctions.engine.memory import Keys, Objects
 from tests.stepfunctions.engine.reference import ANY, OneOf, Played, Reference, answer_to
 from tests.stepfunctions.engine.virtual import World
 from tests.stepfunctions.engine.walker import Walker

@@ -349,3 +349,30 @@ def test_a_failure_stops_the_others_and_keeps_what_is_done(bench: Bench, remote:
     found = bench.statuses(run)
     assert (found["quick"], found["bad"], found["slow"]) == ("completed", "failed", "cancelled")
     assert "after" not in found
+
+
+# --- what only comes before -----------------------------------------------------------------------------------------
+
+
+def test_what_leads_to_after_comes_first_and_is_not_looked_at(bench: Bench):
+    run = ran(
+        bench,
+        made(
+            [
+                js("first", "1"),
+                js("no", "2"),
+                node("which", "condition", {"condition": "trigger"}),
+                js("then", "{'typed': inputs.input}", inputs={"input": "{{ 7 }}"}),
+                js("dead", "3"),
+                js("out_of", "inputs.input", disabled=True),
+            ],
+            """start.trigger -> first.after; first.output -> which.after; which.true -> then.after
+            which.false -> dead.after; first.output -> out_of.after""",
+        ),
+        trigger=True,
+    )
+    statuses = bench.statuses(run)
+    assert (statuses["then"], statuses["dead"]) == ("completed", "skipped")
+    assert bench.value(bench.records(run)["", "then"].outputs["output"]) == {"typed": 7}
+    handed_on = bench.records(run)["", "out_of"].outputs["output"]
+    assert bench.value(handed_on) == 1, "a disabled node hands on what came before it"

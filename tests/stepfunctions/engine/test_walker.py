@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 
 from infrastructure.local.interpreter import running
 from shared.aws.clients import client
+from stepfunctions.rehearsal.walker import NotUnderstood
 from tests.stepfunctions.engine.virtual import World
 from tests.stepfunctions.engine.walker import Walker
 from tests.stepfunctions.engine.watch import wait_for
@@ -220,5 +221,5 @@ def test_a_token_is_waited_for_until_the_time_is_over(answered: bool) -> None:
 
 def test_a_field_that_is_not_known_is_refused() -> None:
     definition = chain(a={"Type": "Map", "ItemReader": {}, "End": True})
-    with pytest.raises(AssertionError, match="not understood"):
+    with pytest.raises(NotUnderstood, match="ItemReader"):
         by_walker(definition, {})

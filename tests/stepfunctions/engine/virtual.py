@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 
 from stepfunctions import calls
+from stepfunctions.rehearsal.virtual import VirtualLoop
 from tests.stepfunctions.engine.faults import Killed
 
 _EPOCH = 1_900_000_000  # where the clock starts, in seconds since 1970: far from the machine's own
-_FINE = 1e-6
 
 
 class World:
@@ -84,7 +84,7 @@ class World:
     def _turn(self, when: float, call: Call) -> None:
         heapq.heappush(self._turns, (when, next(self._counted), call))
 
-    def pass_time(self, loop: Loop, timeout: float | None) -> None:
+    def pass_time(self, loop: VirtualLoop, timeout: float | None) -> None:
         """The loop has nothing to do for so long: others have their turns."""
         if timeout is not None and timeout <= 0:
             return
@@ -118,67 +118,28 @@ class World:
         self._idle.append(call.worker)
 
 
-class Loop(asyncio.BaseEventLoop):
-    """An event loop without a selector. What it would do in another thread is done in this one, a little later."""
+class Loop(VirtualLoop):
+    """An event loop of a world. What it would do in another thread takes a while."""
 
     def __init__(self, world: World) -> None:
-        super().__init__()
+        super().__init__(world)
         self._world = world
-        self._selector = self  # BaseEventLoop asks it for events
-        self._clock_resolution = _FINE
         self._open = 0
 
-    @property
-    def ready(self) -> bool:
-        """Whether it has something to do now."""
-        return bool(self._ready)  # type: ignore[attr-defined]
-
-    def time(self) -> float:
-        return self._world.now
-
-    def select(self, timeout: float | None) -> list[Any]:
-        self._world.pass_time(self, timeout)
-        return []
-
-    def _process_events(self, event_list: list[Any]) -> None:
-        """There are none."""
-
-    def _write_to_self(self) -> None:
-        """It never sleeps."""
-
-    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> asyncio.Future[Any]:  # type: ignore[override]
-        future: asyncio.Future[Any] = self.create_future()
+    def _soon(self, future: asyncio.Future[Any], func: Any, args: Any) -> None:
         self._open += 1
         self.call_later(self._world.latency(), self._work, future, func, args)
-        return future
 
     def _work(self, future: asyncio.Future[Any], func: Any, args: Any) -> None:
         self._open -= 1
-        try:
-            found = func(*args)
-        except BaseException as error:  # as an executor's worker does
-            if not future.done():
-                future.set_exception(error)
-        else:
-            if not future.done():
-                future.set_result(found)
+        super()._work(future, func, args)
 
     def finish(self) -> None:
         """Let what was begun in other threads end, and stop what still waits: the process lives on, or is gone."""
-        while tasks := asyncio.all_tasks(self):
-            for task in tasks:
-                task.cancel()
-            self.run_until_complete(_gone(tasks))
+        self.stop_all()
         while self._open:
             self.run_until_complete(asyncio.sleep(0.001))
         self.close()
-
-
-async def _gone(tasks: set[asyncio.Task[Any]]) -> None:
-    await asyncio.wait(tasks)
-    for task in tasks:
-        if not task.cancelled():
-            task.exception()  # looked at: nobody else will
 
 
 class Call:

@@ -16,7 +16,12 @@ router = APIRouter(prefix="/workflows", tags=["chat"])
 Operator = Annotated[Principal, require("operator", "executions:write")]
 
 
-@router.post("/{workflow_id}/chat", status_code=200, response_model=ChatOut)
+@router.post(
+    "/{workflow_id}/chat",
+    status_code=200,
+    response_model=ChatOut,
+    responses={202: {"model": ChatOut, "description": "The run goes on"}},
+)
 def send_message(workflow_id: str, body: ChatIn, who: Operator, once: Once) -> Response:
     """Say something to a published workflow with a chat trigger. 200 if its run ended within `wait_seconds`, else 202:
     the answer is appended to the thread all the same. 409 `thread_busy` while the message before is at work.

@@ -8,8 +8,10 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import JSONResponse
 
 from functions.api.deps import Made, Once, Paged, require
+from functions.api.private_runs import OF_ITS_PERSON
 from functions.api.schemas.base import TimeIn
 from functions.api.schemas.executions import (
+    BudgetIn,
     EventsOut,
     ExecuteIn,
     ExecuteNodeIn,
@@ -25,10 +27,11 @@ from functions.api.schemas.pages import PageOf
 from shared.ids import digest
 from shared.runs.model import Run
 from shared.tenancy import Principal
+from shared.usage.model import in_nano
 from stepfunctions import control, history, manual, newer, shown
 from stepfunctions.replay import replay as replayed
 
-router = APIRouter(prefix="/workflows", tags=["executions"])
+router = APIRouter(prefix="/workflows", tags=["executions"], dependencies=[OF_ITS_PERSON])
 Reader = Annotated[Principal, require("viewer", "executions:read")]
 Operator = Annotated[Principal, require("operator", "executions:write")]
 WholeBytes = Annotated[
@@ -36,9 +39,10 @@ WholeBytes = Annotated[
 ]
 Sequence = Annotated[str, Query(max_length=100, pattern=r"^[\x21-\x7e]*$")]
 _NODE_BYTES: Final = 1_000_000
+ENDED: Final[dict[int | str, dict[str, Any]]] = {200: {"model": ExecutionOut, "description": "The run has ended"}}
 
 
-@router.post("/{workflow_id}/execute", status_code=202, response_model=ExecutionOut)
+@router.post("/{workflow_id}/execute", status_code=202, response_model=ExecutionOut, responses=ENDED)
 def execute(workflow_id: str, who: Operator, once: Once, body: ExecuteIn | None = None) -> Response:
     """Start a run. 200 if it ended within `wait_seconds`, else 202; Location is where to read it."""
     wanted = body or ExecuteIn()
@@ -54,13 +58,14 @@ def execute(workflow_id: str, who: Operator, once: Once, body: ExecuteIn | None 
             wait_seconds=wanted.wait_seconds,
             mark=mark,
             pinned=wanted.pinned,
+            budget=_nano(wanted.budget),
         )
         return _started(who, run)
 
     return once(who, wanted, make)
 
 
-@router.post("/{workflow_id}/nodes/{node_id}/execute", status_code=202, response_model=ExecutionOut)
+@router.post("/{workflow_id}/nodes/{node_id}/execute", status_code=202, response_model=ExecutionOut, responses=ENDED)
 def execute_node(
     workflow_id: str, node_id: str, who: Operator, once: Once, body: ExecuteNodeIn | None = None
 ) -> Response:
@@ -146,13 +151,14 @@ def retry(execution_id: str, who: Operator, body: RetryIn | None = None) -> Exec
     """Go on with a failed or cancelled run where it stopped. 409 if it is neither, or if what it has recorded does not
     fit the `version`: `errors` then has an entry for each node that does not.
     """
-    version = body.version if body else None
-    if version is None:
-        return _shown(who, control.retry(who.tenant, execution_id))
-    return _shown(who, newer.retry(who.tenant, execution_id, version))
+    wanted = body or RetryIn()
+    budget = _nano(wanted.budget)
+    if wanted.version is None:
+        return _shown(who, control.retry(who.tenant, execution_id, budget))
+    return _shown(who, newer.retry(who.tenant, execution_id, wanted.version, budget))
 
 
-@router.post("/executions/{execution_id}/replay", status_code=202, response_model=ExecutionOut)
+@router.post("/executions/{execution_id}/replay", status_code=202, response_model=ExecutionOut, responses=ENDED)
 def replay(execution_id: str, body: ReplayIn, who: Operator, once: Once) -> Response:
     """Start a new run that takes over what an ended one has recorded, except `from_node`, `edits` and what comes after
     them. 409 while the run goes on, or if what is taken over does not fit the `version`.
@@ -170,6 +176,10 @@ def replay(execution_id: str, body: ReplayIn, who: Operator, once: Once) -> Resp
 def remove(execution_id: str, who: Operator) -> None:
     """Remove a run and its history. 409 while it goes on."""
     history.forget(who.tenant, execution_id)
+
+
+def _nano(budget: BudgetIn | None) -> dict[str, int] | None:
+    return None if budget is None else in_nano(budget.tokens, budget.money_usd)
 
 
 def _started(who: Principal, run: Run) -> Made:

@@ -34,7 +34,7 @@ _NUMBER = r"^([1-9][0-9]{0,5}|draft)$"
 @router.post("/validate")
 def validate_unsaved(body: WorkflowIn, who: Reader) -> ValidationOut:
     """All problems of a document that is not saved."""
-    return _validated(who, body)
+    return _validated(who, body.document())
 
 
 @router.post("/{workflow_id}/validate")

@@ -5,17 +5,25 @@ A draft's ETag is its `revision`. With If-Match a save of a stale draft is 412; 
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import JSONResponse
 
 from functions.api.deps import IfMatch, Made, Once, Paged, etag_of, require
 from functions.api.schemas.pages import PageOf
-from functions.api.schemas.workflows import READ_ONLY, CopyIn, WorkflowIn, WorkflowOut, WorkflowSummary
+from functions.api.schemas.workflows import (
+    READ_ONLY,
+    CopyIn,
+    WorkflowIn,
+    WorkflowOut,
+    WorkflowStepsOut,
+    WorkflowSummary,
+)
 from shared.tenancy import Principal
 from shared.workflows import service
 from shared.workflows.record import Workflow
+from shared.workflows.steps.from_document import shown
 from stepfunctions import release
 
 router = APIRouter(prefix="/workflows", tags=["workflows"])
@@ -26,8 +34,8 @@ Word = Annotated[str | None, Query(max_length=200)]
 
 @router.post("", status_code=201, response_model=WorkflowOut)
 def create(body: WorkflowIn, who: Writer, once: Once) -> Response:
-    """Store a workflow. Its document may name the id, if that is free."""
-    return once(who, body, lambda: _made(service.create(who, body)))
+    """Store a workflow: nodes and connections, or steps. It may name the id, if that is free."""
+    return once(who, body, lambda: _made(service.create(who, body.document())))
 
 
 @router.get("")
@@ -39,16 +47,20 @@ def list_all(
     return PageOf[WorkflowSummary].model_validate(found)
 
 
-@router.get("/{workflow_id}", response_model=WorkflowOut)
-def get(workflow_id: str, who: Reader) -> Response:
-    """A workflow with its draft."""
-    return _shown(service.read(who, workflow_id))
+@router.get("/{workflow_id}", response_model=WorkflowOut | WorkflowStepsOut)
+def get(workflow_id: str, who: Reader, notation: Literal["document", "steps"] = "document") -> Response:
+    """A workflow with its draft: its nodes and connections, or the steps that stand for them."""
+    workflow, document = service.read(who, workflow_id)
+    if notation == "steps":
+        body = {**shown(document), **WorkflowSummary.model_validate(workflow).model_dump(mode="json")}
+        return JSONResponse(body, headers={"ETag": etag_of(workflow.revision)})
+    return _shown((workflow, document))
 
 
 @router.put("/{workflow_id}", response_model=WorkflowOut)
 def put(workflow_id: str, body: WorkflowIn, who: Writer, known: IfMatch) -> Response:
     """Replace the draft. What is published stays as it is."""
-    return _shown(service.put(who, workflow_id, body, known))
+    return _shown(service.put(who, workflow_id, body.document(), known))
 
 
 @router.patch("/{workflow_id}", response_model=WorkflowOut)

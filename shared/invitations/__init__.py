@@ -1,0 +1,1 @@
+"""People who are asked to become users of a tenant."""

@@ -1,0 +1,1 @@
+"""Links that work without an account."""

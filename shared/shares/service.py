@@ -1,0 +1,98 @@
+"""Links to workflows: make, list, revoke, open."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from contextlib import suppress
+from typing import Final
+
+from shared.clock import now_ms
+from shared.errors import Invalid, NotFound, Problem, TooLarge
+from shared.ids import new_id
+from shared.shares.model import DEFAULT_MS, MAX_LINKS, MOST_MS, Rights, Share
+from shared.shares.store import ShareStore, found, mark_of
+from shared.store.pages import Listing
+from shared.store.table import TenantTable
+from shared.tenancy import Principal, Tenant
+from shared.workflows.store import Json, WorkflowStore
+
+_TOKEN_BYTES: Final = 32
+_TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{43}")
+
+
+def make(
+    who: Principal, workflow_id: str, rights: Rights, version: int | None, expires_at: int | None
+) -> tuple[Share, str]:
+    """A new link and its token, shown this once. Raises NotFound (also: no such version), Invalid, TooLarge."""
+    now = now_ms()
+    until = now + DEFAULT_MS if expires_at is None else expires_at
+    if not now < until <= now + MOST_MS:
+        message = "a link expires after now, and within a year"
+        raise Invalid(message, errors=[Problem("bad_expiry", message, "expires_at")])
+    workflows = WorkflowStore(TenantTable(who.tenant))
+    workflow = workflows.get(workflow_id)
+    if version:
+        workflows.version(workflow, version)
+    store = _store(who)
+    if sum(link.expires_at > now for link in store.every(workflow_id)) >= MAX_LINKS:
+        raise TooLarge(f"a workflow has at most {MAX_LINKS} links", code="too_many")
+    token = secrets.token_urlsafe(_TOKEN_BYTES)
+    made = Share(
+        id=new_id("sh"),
+        workflow_id=workflow_id,
+        workflow_made=workflow.created_at,
+        rights=rights,
+        version=version,
+        mark=mark_of(token),
+        created_at=now,
+        created_by=who.id,
+        expires_at=until,
+    )
+    store.create(made)
+    return made, token
+
+
+def listing(who: Principal, workflow_id: str, cursor: str | None, limit: int) -> Listing[Share]:
+    """A workflow's links that have not expired. Raises NotFound."""
+    WorkflowStore(TenantTable(who.tenant)).get(workflow_id)
+    return _store(who).page(workflow_id, cursor, limit, now_ms())
+
+
+def revoke(who: Principal, workflow_id: str, share_id: str | None) -> None:
+    """Revoke one link of a workflow, or all of them. Raises NotFound."""
+    store = _store(who)
+    if share_id is None:
+        WorkflowStore(TenantTable(who.tenant)).get(workflow_id)
+        for link in store.every(workflow_id):
+            with suppress(NotFound):  # somebody else has just revoked it
+                store.remove(link)
+    else:
+        store.remove(store.get(workflow_id, share_id))
+
+
+def opened(token: str) -> tuple[Share, int, Json]:
+    """Where a token leads: the link, the number (0: the draft), the document. Raises NotFound, whatever is gone."""
+    try:
+        if not _TOKEN.fullmatch(token):
+            raise NotFound("malformed")
+        tenant, link = found(token)
+        if link.expires_at <= now_ms():
+            raise NotFound("expired")
+        number, document = _shown(tenant, link)
+    except NotFound:
+        raise NotFound("there is no such link, or no longer") from None
+    return link, number, document
+
+
+def _shown(tenant: Tenant, link: Share) -> tuple[int, Json]:
+    store = WorkflowStore(TenantTable(tenant))
+    workflow, draft = store.get_with_document(link.workflow_id)
+    if workflow.created_at != link.workflow_made:
+        raise NotFound("another workflow of that id")
+    number = workflow.published_version if link.version is None else link.version
+    return (number, store.version(workflow, number)[1]) if number else (0, draft)
+
+
+def _store(who: Principal) -> ShareStore:
+    return ShareStore(TenantTable(who.tenant))
