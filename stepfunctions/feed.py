@@ -7,7 +7,7 @@ Events are written into that partition too. Such writes tell nothing, so the str
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
@@ -65,31 +65,54 @@ def _whose(change: Change) -> tuple[Tenant | None, str | None]:
 
 
 def _feed_run(tenant: Tenant, execution_id: str, changes: Sequence[Change]) -> bool:
-    """Publish one run's events; False if they have to be handed over again."""
+    """Publish one run's events; False if they have to be handed over again.
+
+    Whoever cannot be told does not keep the others from being told: Lambda hands a batch over some times, not for ever.
+    """
     try:
         workflow_id = _workflow_of(tenant, execution_id)
-        if workflow_id is not None:
-            events = [e for c in changes for e in _decoded(execution_id, workflow_id, c)]
-            publish(tenant, execution_id, events)
-            announce(tenant, execution_id, events)
-            webhooks_out(tenant, execution_id, events)
-            tell_failures(tenant, events)
-            for ended_run in (c.new for c in changes if c.sk == "META" and c.new is not None and "canary" in c.new):
-                from stepfunctions.canary_ends import run_ended  # few runs are a canary's
-
-                run_ended(tenant, execution_id, ended_run)
-            if any(_is_end_of(c, "guided") for c in changes):
-                from stepfunctions.guided_progress import ended as guided_ended  # nor a guided conversation's
-
-                guided_ended(tenant, execution_id)
-            if any(_is_end_of(c, "chat") for c in changes):
-                from stepfunctions.chat import ended  # few runs are a chat's
-
-                ended(tenant, execution_id)
+        if workflow_id is None:
+            return True
+        events = [e for c in changes for e in _decoded(execution_id, workflow_id, c)]
+        listeners = list(_listeners(tenant, execution_id, changes, events))
     except Exception as error:
-        logger("stream").error("not_fed", tenant_id=tenant.id, execution_id=execution_id, **described(error))
-        return False
-    return True
+        return _not_fed(tenant, execution_id, "read", error)
+    done = True
+    for what, tell in listeners:
+        try:
+            tell()
+        except Exception as error:
+            done = _not_fed(tenant, execution_id, what, error)
+    return done
+
+
+def _not_fed(tenant: Tenant, execution_id: str, what: str, error: Exception) -> bool:
+    facts = {"tenant_id": tenant.id, "execution_id": execution_id}
+    logger("stream").error("not_fed", **facts, to=what, **described(error))
+    return False
+
+
+def _listeners(
+    tenant: Tenant, execution_id: str, changes: Sequence[Change], events: Sequence[Event]
+) -> Iterator[tuple[str, Callable[[], object]]]:
+    """Who is told of a run's changes, in this order. To be told again changes nothing for any of them."""
+    yield "events", lambda: publish(tenant, execution_id, events)
+    yield "bus", lambda: announce(tenant, execution_id, events)
+    yield "webhooks", lambda: webhooks_out(tenant, execution_id, events)
+    yield "failures", lambda: tell_failures(tenant, events)
+    canaries = [c.new for c in changes if c.sk == "META" and c.new is not None and "canary" in c.new]
+    if canaries:
+        from stepfunctions.canary_ends import run_ended  # few runs are a canary's
+
+        yield "canary", lambda: [run_ended(tenant, execution_id, run) for run in canaries]
+    if any(_is_end_of(c, "guided") for c in changes):
+        from stepfunctions.guided_progress import ended as guided_ended  # nor a guided conversation's
+
+        yield "guided", lambda: guided_ended(tenant, execution_id)
+    if any(_is_end_of(c, "chat") for c in changes):
+        from stepfunctions.chat import ended  # few runs are a chat's
+
+        yield "chat", lambda: ended(tenant, execution_id)
 
 
 def _is_end_of(change: Change, kind: str) -> bool:

@@ -217,7 +217,8 @@ def _after_action(tenant: Tenant, before: Instance, until: float, *, asks: bool,
     except Invalid as refused:
         return _not_done(before, refused.code, refused.detail)
     except (Conflict, Forbidden, RateLimited, Unavailable) as refused:  # over a quota, or nobody is at home: later
-        late = before.expires_at <= now_ms()
+        # Where a store could not be reached, the run may be there: to call it failed would let it be done twice.
+        late = before.expires_at <= now_ms() and not isinstance(refused, Unavailable)
         return _not_done(before, refused.code, refused.detail) if late else None
     if run is None:
         return None

@@ -7,6 +7,7 @@ outside of any call.
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any, Final
 
 from shared.errors import Conflict, NotFound
@@ -86,6 +87,8 @@ class ShortRuns:
         if published.express is None:
             message = f"workflow {workflow_id} may rest or take long; run it in a sub_workflow node"
             raise Conflict(message, code="not_short")
+        if published.beside is not None and published.beside.published.express is None:
+            return replace(published, beside=None)  # the canary is not short: it gets none of these runs
         return published
 
     def _ended(self, run: Run) -> Ended:

@@ -108,18 +108,23 @@ class Statewright:
         deadline = time.monotonic() + seconds
         body = ExecuteIn(trigger_data=trigger_data, wait_seconds=min(_WAIT_S, seconds), **more)
         run = self.call(executions_execute, workflow_id, body=body, idempotency_key=key or uuid.uuid4().hex)
-        return self.wait(run.id, max(0.0, deadline - time.monotonic()))
+        return self._ended(run.id, deadline, seconds)
 
     def wait(self, execution_id: str, seconds: float = 300) -> ExecutionOut:
         """A run, once it has ended. Raises TimedOut."""
-        deadline, pause = time.monotonic() + seconds, _FIRST_LOOK_S
+        return self._ended(execution_id, time.monotonic() + seconds, seconds)
+
+    def _ended(self, execution_id: str, deadline: float, seconds: float) -> ExecutionOut:
+        """Looks at least once, and for the last time when the time is over."""
+        pause = _FIRST_LOOK_S
         while True:
+            last = time.monotonic() >= deadline
             run: ExecutionOut = self.call(executions_get, execution_id)
             if run.status in _ENDED:
                 return run
-            if time.monotonic() + pause > deadline:
+            if last:
                 raise TimedOut(run, seconds)
-            time.sleep(pause)
+            time.sleep(max(0.0, min(pause, deadline - time.monotonic())))
             pause = min(pause * 1.5, _LAST_LOOK_S)
 
     def open_tasks(self, execution_id: str | None = None) -> list[TaskSummary]:

@@ -20,10 +20,10 @@ _FIRST: Final = 2  # rounds that are left out: what is only done once was done i
 _TARGET: Final = 1.5
 _PAGE: Final = 20
 _CALLS: Final = {
-    "create": "one transaction of two puts",
+    "create": "one transaction of two puts, and one put for the audit log",
     "read": "one consistent GetItem",
     "list": f"one Query of {_PAGE} items",
-    "update": "one consistent GetItem and one transaction of two updates",
+    "update": "one consistent GetItem, one transaction of two updates, and one put for the audit log",
 }
 
 

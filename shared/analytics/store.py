@@ -30,6 +30,7 @@ MAX_MARKS: Final = 80  # in one transaction, which takes at most 100 writes
 KEPT_S: Final = 400 * 86_400  # counters, after their day
 _MARKED_S: Final = 3 * 86_400  # the stream tells nothing again that is older than a day
 _MOST_NAMES: Final = 30_000  # in one item, which has at most 400 KB; what has another name is dropped
+_MOST_BYTES: Final = 200_000  # deflated: names that a workflow makes up (errors, models) are long, and all differ
 _LANES: Final = 4
 _TRIES: Final = 12
 _PAUSE_S: Final = 0.02
@@ -84,13 +85,16 @@ class CounterStore:
         subject, day = place
         at = Key(self._keys.counts(subject), f"{day}#{_lane}")
         found = self._table.get(at, consistent=True)
-        total = Counter(_opened(found["body"]) if found else {})
+        known = _opened(found["body"]) if found else {}
+        total = Counter(known)
         for name, amount in more.items():
             if name in total or len(total) < _MOST_NAMES:
                 total[name] += amount
-        body = json.dumps({n: v for n, v in total.items() if v}, ensure_ascii=False, separators=(",", ":"))
+        body = _packed(total)
+        if len(body) > _MOST_BYTES:
+            body = _packed({n: v for n, v in total.items() if n in known})
         item = {
-            "body": zlib.compress(body.encode(), 3),
+            "body": body,
             "version": found["version"] + 1 if found else 1,
             "ttl": parse(day) // 1000 + KEPT_S,
         }
@@ -111,6 +115,11 @@ class CounterStore:
                 break
             found.setdefault(day, Counter()).update(_opened(item["body"]))
         return found
+
+
+def _packed(amounts: Mapping[str, int]) -> bytes:
+    text = json.dumps({n: v for n, v in amounts.items() if v}, ensure_ascii=False, separators=(",", ":"))
+    return zlib.compress(text.encode(errors="replace"), 3)
 
 
 def _opened(body: bytes) -> dict[str, int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import islice
 from typing import Any
 
 from shared.audit.model import Actor, Draft, Entry, Head, genesis
@@ -64,10 +65,11 @@ class AuditStore:
         return _entry(item) if item else None
 
     def after(self, number: int, limit: int) -> list[Entry]:
-        """The entries behind this number, in order."""
+        """The entries behind this number, in order: `limit` of them, or all that there are."""
         after = self._keys.audit_sk(number)
-        page = self._table.query(self._keys.audit(), after=after, limit=limit, consistent=True)
-        return [_entry(item) for item in page.items]
+        # A page of DynamoDB's has at most a megabyte: that one is short does not mean that nothing follows.
+        items = self._table.query_all(self._keys.audit(), after=after, limit=limit, consistent=True)
+        return [_entry(item) for item in islice(items, limit)]
 
     def page(self, cursor: str | None, limit: int, *, listing: str, filters: dict[str, Any]) -> Listing[Entry]:
         """Entries, newest first. `filters`: `actor_id`, `action`, `resource_type`, `resource_id`, `from_ms`, `to_ms`;

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import random
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -10,11 +12,13 @@ from typing import Any, Final
 
 from shared.canaries.model import Canary, Count
 from shared.clock import now_ms
-from shared.errors import Conflict, NotFound
+from shared.errors import Conflict, NotFound, Unavailable
 from shared.store.table import Attr, Change, ConditionFailed, Item, TenantTable, Write
 from shared.workflows.record import Workflow
 
 _MARKED_S: Final = 30 * 86_400  # longer than the table's stream tells of an end
+_TRIES: Final = 10
+_PAUSE_S: Final = 0.02
 
 
 class CanaryStore:
@@ -74,19 +78,28 @@ class CanaryStore:
             self._table.put(self._keys.canary(workflow_id), _item(canary), Attr("canary_id").eq(canary.id))
 
     def count(self, workflow_id: str, canary_id: str, execution_id: str, *, failed: bool, window: int) -> Count:
-        """Count a run's end, once; gives what the window has by now."""
+        """Count a run's end, once; gives what the window has by now. Raises Unavailable."""
         mark = self._keys.counted(f"canary#{execution_id}")
         add = Change(add={"runs": 1, "failed": int(failed)})
         counters = [self._keys.canary_counter(workflow_id, canary_id, w) for w in (window, None)]
         ttl = {"ttl": now_ms() // 1000 + _MARKED_S}
+        writes = [
+            Write("Put", (mark.pk, mark.sk), ttl, condition=Attr("PK").not_exists()),
+            *(Write("Update", (c.pk, c.sk), change=add) for c in counters),
+        ]
         with suppress(ConditionFailed):  # it is counted already
-            self._table.transact(
-                [
-                    Write("Put", (mark.pk, mark.sk), ttl, condition=Attr("PK").not_exists()),
-                    *(Write("Update", (c.pk, c.sk), change=add) for c in counters),
-                ]
-            )
+            self._counting(writes)
         return self.counted(workflow_id, canary_id, window)
+
+    def _counting(self, writes: list[Write]) -> None:
+        for attempt in range(_TRIES):
+            try:
+                self._table.transact(writes)
+                return
+            except Unavailable:  # the ends of two runs met on one counter, mostly
+                if attempt == _TRIES - 1:
+                    raise
+            time.sleep(_PAUSE_S * (attempt + 1) * random.random())  # noqa: S311 - nothing secret
 
     def counted(self, workflow_id: str, canary_id: str, window: int | None = None) -> Count:
         """What was counted in a window, or (None) in all."""

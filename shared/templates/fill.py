@@ -135,7 +135,7 @@ def _node(node: Any, values: Mapping[str, Any]) -> Any:
         if name == "inputs":
             new = _put(value, values, "template", _OPEN)
         elif name == "config":
-            node_type = find(str(node.get("type")))
+            node_type = find(str(_put(node.get("type"), values, "plain", _OPEN)))  # which may be a parameter itself
             # Which fields are templates may depend on others, so these are filled in first.
             marks = node_type.schema_for(_put(value, values, "plain", _OPEN)) if node_type else _OPEN
             new = _put(value, values, "plain", marks)
@@ -158,7 +158,8 @@ def _put(value: Any, values: Mapping[str, Any], place: Place, schema: Any) -> An
         given = values.get(value[PARAM], _ABSENT)
         return given if given is _ABSENT or given is None else _safe(given, place, schema)
     if TEXT in value:
-        return "".join(p if isinstance(p, str) else _inserted(values.get(p[PARAM]), place) for p in value[TEXT])
+        text = "".join(p if isinstance(p, str) else _inserted(values.get(p[PARAM]), place) for p in value[TEXT])
+        return _literal(text) if place == "expression" else text
     filled_in = {name: _put(each, values, place, _below(schema, name)) for name, each in value.items()}
     return {name: each for name, each in filled_in.items() if each is not _ABSENT}
 

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from types import ModuleType
 from typing import Any
 
 import pytest
 
 from infrastructure.local.stack import Stack
-from tests.client.built import body, operation, statewright
 from tests.e2e.caller import Caller, until
+from tests.e2e.client import Client, connected
 from tests.hrana_server import TOKEN
 from tests.servers.databases import Database
 from tests.shared.nodes.http_server import Server
@@ -27,44 +26,27 @@ REPORT = {"id": "report", "type": "agent", "agent": "row_report", "input": "Repo
 SAYS = {"row_research": "Found.", "row_summary": "In short.", "row_report": "The report."}
 
 
-class Client:
-    """The client, with operations by name."""
+def agent(client: Client, name: str, **memory: Any) -> None:
+    model = {"provider": "openai", "model": name, "credential": "told"}
+    fields = {"name": name, "model": model, "instructions": f"You are {name}.", "memory": {"enabled": True, **memory}}
+    client("agents.create", sent=("Agent", fields))
 
-    def __init__(self, made: Any) -> None:
-        self.sw = made
 
-    def __call__(self, name: str, *path: str, **arguments: Any) -> Any:
-        return self.sw.call(operation(name), *path, **arguments)
+def workflow(client: Client, *steps: dict[str, Any], **fields: Any) -> Any:
+    sent = {"name": "Agents in a row", "description": "A multi-step workflow", "steps": list(steps), **fields}
+    return client("workflows.create", sent=("WorkflowIn", sent))
 
-    def agent(self, name: str, **memory: Any) -> None:
-        model = {"provider": "openai", "model": name, "credential": "told"}
-        fields = {"name": name, "model": model, "instructions": f"You are {name}.", "memory": memory}
-        self("agents.agents_create", body=body("Agent", fields))
 
-    def workflow(self, *steps: dict[str, Any], **fields: Any) -> Any:
-        sent = {"name": "Agents in a row", "description": "A multi-step workflow", "steps": list(steps), **fields}
-        return self("workflows.workflows_create", body=body("WorkflowIn", sent))
-
-    def started(self, workflow_id: str, trigger: Any) -> str:
-        run = self("executions.executions_execute", workflow_id, body=body("ExecuteIn", {"trigger_data": trigger}))
-        return str(run.id)
-
-    def until(self, run_id: str, status: str) -> Any:
-        return until(lambda: self("executions.executions_get", run_id), lambda run: run.status == status, every=0.2)
-
-    def said(self, thread_id: str) -> list[tuple[str, str]]:
-        items = self.sw.pages(operation("threads.threads_messages"), thread_id)
-        return [(m.role, m.content) for m in items]
+def said(client: Client, thread_id: str) -> list[tuple[str, str]]:
+    return [(m.role, m.content) for m in client.pages("threads.messages", thread_id)]
 
 
 @pytest.fixture(scope="module")
 def client(local: Stack, mine: Caller, told: Model) -> Iterator[Client]:
-    package: ModuleType = statewright()
-    with package.Statewright(local.api_url, api_key=mine.key) as sw:
-        made = Client(sw)
+    with connected(local, mine) as made:
         for name, says in SAYS.items():
             told.scripts[name] = [says]
-            made.agent(name, enabled=True)
+            agent(made, name)
         yield made
 
 
@@ -83,18 +65,18 @@ def held(told: Model) -> Iterator[threading.Event]:
 
 
 def test_steps_are_executed_paused_and_gone_on_with(client: Client, told: Model, held: threading.Event) -> None:
-    made = client.workflow(RESEARCH, SUMMARY, tags=["research"])
+    made = workflow(client, RESEARCH, SUMMARY, tags=["research"])
     assert (made.name, made.published_version) == ("Agents in a row", None)
-    added = client("steps.steps_add", made.id, body=body("AddStepIn", {"step": REPORT}))
+    added = client("steps.add", made.id, sent=("AddStepIn", {"step": REPORT}))
     assert (added.step_id, [s.to_dict()["id"] for s in added.steps]) == ("report", ["research", "summary", "report"])
 
     run_id = client.started(made.id, "trends")
     until(lambda: [a for a in told.asked if a["model"] == "row_research"])
-    client("executions.executions_pause", run_id)
+    client("executions.pause", run_id)
     held.set()
     paused = client.until(run_id, "paused")
     assert (paused.pause_reason, paused.node_executions.to_dict()["report"]["status"]) == ("requested", "pending")
-    client("executions.executions_resume", run_id)
+    client("executions.resume", run_id)
     ended = client.sw.wait(run_id, 60)
     assert (ended.status, ended.final_output) == ("completed", "The report."), ended.error
     assert [a["messages"][-1]["content"] for a in told.asked if a["model"] in SAYS] == [
@@ -103,39 +85,37 @@ def test_steps_are_executed_paused_and_gone_on_with(client: Client, told: Model,
         "Report on: In short.",
     ]
     # Where each step stands, and its own thread.
-    shown = client("executions.executions_list_interactions", run_id)
+    shown = client("executions.list_interactions", run_id)
     assert [(i.index, i.step_id, i.status, i.output) for i in shown.items] == [
         (0, "research", "completed", "Found."),
         (1, "summary", "completed", "In short."),
         (2, "report", "completed", "The report."),
     ]
-    assert client.said(f"{run_id}-summary") == [("user", "Sum up: Found."), ("assistant", "In short.")]
-    client("threads.threads_say", f"{run_id}-summary", body=body("MessageIn", {"role": "user", "content": "Thanks."}))
-    assert client.said(f"{run_id}-summary")[-1] == ("user", "Thanks.")
+    assert said(client, f"{run_id}-summary") == [("user", "Sum up: Found."), ("assistant", "In short.")]
+    client("threads.say", f"{run_id}-summary", sent=("MessageIn", {"role": "user", "content": "Thanks."}))
+    assert said(client, f"{run_id}-summary")[-1] == ("user", "Thanks.")
 
 
 def test_workflows_are_listed_read_and_removed(client: Client) -> None:
-    ids = [client.workflow(RESEARCH, name=f"Row {n}", tags=["rows"]).id for n in range(3)]
-    page = client("workflows.workflows_list_all", tag="rows", limit=2)
+    ids = [workflow(client, RESEARCH, name=f"Row {n}", tags=["rows"]).id for n in range(3)]
+    page = client("workflows.list_all", tag="rows", limit=2)
     assert ([w.id for w in page.items], bool(page.next_cursor)) == ([ids[2], ids[1]], True)
-    assert [w.id for w in client.sw.pages(operation("workflows.workflows_list_all"), tag="rows", limit=2)] == ids[::-1]
-    found = client("workflows.workflows_get", ids[0])
+    assert [w.id for w in client.pages("workflows.list_all", tag="rows", limit=2)] == ids[::-1]
+    found = client("workflows.get", ids[0])
     assert (found.name, found.revision) == ("Row 0", 1)
-    client("workflows.workflows_remove", ids[0])
-    with pytest.raises(statewright().Problem) as gone:
-        client("workflows.workflows_get", ids[0])
-    assert gone.value.status == 404
-    assert [w.id for w in client.sw.pages(operation("workflows.workflows_list_all"), tag="rows")] == ids[:0:-1]
+    client("workflows.remove", ids[0])
+    client.refused(404, "workflows.get", ids[0])
+    assert [w.id for w in client.pages("workflows.list_all", tag="rows")] == ids[:0:-1]
 
 
 def test_a_step_that_fails_says_why_and_is_tried_again(client: Client, told: Model) -> None:
-    run_id = client.started(client.workflow(RESEARCH, {**SUMMARY, "agent": "row_late"}).id, "late trends")
+    run_id = client.started(workflow(client, RESEARCH, {**SUMMARY, "agent": "row_late"}).id, "late trends")
     failed = client.sw.wait(run_id, 60)
     assert (failed.status, failed.error.to_dict()["error"]) == ("failed", "AgentNotFound")
     assert failed.error.to_dict()["node_id"] == "summary"
     told.scripts["row_late"] = ["At last."]
-    client.agent("row_late", enabled=True)
-    client("executions.executions_retry", run_id)
+    agent(client, "row_late")
+    client("executions.retry", run_id)
     assert client.until(run_id, "completed").final_output == "At last."
     asked = [a["messages"][-1]["content"] for a in told.asked if a["model"] == "row_research"]
     assert asked.count("Research late trends") == 1, "what was done is not done again"
@@ -149,17 +129,17 @@ def test_where_an_agent_remembers_is_a_setting(
     client: Client, told: Model, mine: Caller, redis_server: Database, libsql: Server, provider: str
 ) -> None:
     own: dict[str, dict[str, Any]] = {"redis": redis_server.values, "libsql": {"url": libsql.url, "token": TOKEN}}
-    memory: dict[str, Any] = {"enabled": True, "provider": provider}
+    memory: dict[str, Any] = {"provider": provider}
     if provider in own:
         memory["credential"] = f"row_{provider}"
         mine.secrets.add(str(own[provider].get("token", own[provider]["url"])))
         sent = {"name": f"row_{provider}", "kind": provider, "values": own[provider]}
-        client("credentials.credentials_create", body=body("CredentialIn", sent))
+        client("credentials.create", sent=("CredentialIn", sent))
     name = f"row_in_{provider}"
     told.scripts[name] = ["I know."]
-    client.agent(name, **memory)
+    agent(client, name, **memory)
     step = {"id": "talk", "type": "agent", "agent": name, "input": "${user_input}", "thread_id": f"row-{provider}"}
-    workflow_id = client.workflow(step).id
+    workflow_id = workflow(client, step).id
     for text in ("I am Ada.", "Who am I?"):
         ended = client.sw.execute(workflow_id, text, seconds=60)
         assert (ended.status, ended.final_output) == ("completed", "I know."), ended.error
@@ -167,8 +147,6 @@ def test_where_an_agent_remembers_is_a_setting(
     if provider != "process":  # a process may be another one the next time
         assert last[-3:] == ["I am Ada.", "I know.", "Who am I?"]
     if provider == "threads":
-        assert len(client.said("row-threads")) == 4
+        assert len(said(client, "row-threads")) == 4
     else:
-        with pytest.raises(statewright().Problem) as elsewhere:
-            client("threads.threads_get", f"row-{provider}")
-        assert elsewhere.value.status == 404
+        client.refused(404, "threads.get", f"row-{provider}")

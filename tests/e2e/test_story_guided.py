@@ -49,45 +49,27 @@ KNOWN = {"name": "Ada", "age": 36, "pain": 3}
 
 
 @pytest.fixture(scope="module")
-def public(local: Stack) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=f"{local.api_url}/api/v1", timeout=60, trust_env=False) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-def booking(mine: Caller) -> str:
-    """The workflow that a visit leads to."""
+def visit(mine: Caller, told: Model) -> Json:
+    """The template, the workflow that a visit leads to, and the user type that may use it."""
     nodes = [node("start", "manual_trigger"), node("out", "output", inputs={"value": "{{ 'booked ' & trigger.name }}"})]
-    return mine.published(workflow(nodes, name="Booking"))
-
-
-@pytest.fixture(scope="module")
-def visit(mine: Caller, booking: str, told: Model) -> Json:
-    """The template, and the user type that may use it."""
-    made: Json = mine.post(
-        "/workflow-templates", {**VISIT, "end_action_type": "workflow", "end_action_target": booking}
-    )
+    booking = mine.published(workflow(nodes, name="Booking"))
+    mine.post("/workflow-templates", {**VISIT, "end_action_type": "workflow", "end_action_target": booking}, 201)
     patient = mine.post("/user-types", {"name": "Patient"}, 201)["id"]
-    permission = mine.post("/permissions", {"user_type_id": patient, "template": "visit"}, 201)
-    return {**made, "patient": patient, "permission": permission["id"]}
+    permission = mine.post("/permissions", {"user_type_id": patient, "template": "visit"}, 201)["id"]
+    return {"booking": booking, "patient": patient, "permission": permission}
 
 
 @pytest.fixture(scope="module")
-def pat(mine: Caller, public: httpx.Client, visit: Json) -> Person:
-    """A user of that type."""
-    person = Person(mine, public, "pat@guided.example", "operator")
-    changed = mine.send("PATCH", f"/users/{person.id}", {"user_types": [visit["patient"]]})
-    assert changed.status_code == 200, changed.text
-    return person
+def people(local: Stack, mine: Caller, visit: Json) -> Iterator[tuple[Person, Person]]:
+    """A user of that type, and one of none."""
+    with httpx.Client(base_url=f"{local.api_url}/api/v1", timeout=60, trust_env=False) as public:
+        pat, quinn = (Person(mine, public, f"{name}@guided.example", "operator") for name in ("pat", "quinn"))
+        changed = mine.send("PATCH", f"/users/{pat.id}", {"user_types": [visit["patient"]]})
+        assert changed.status_code == 200, changed.text
+        yield pat, quinn
 
 
-@pytest.fixture(scope="module")
-def quinn(mine: Caller, public: httpx.Client) -> Person:
-    """A user of no type."""
-    return Person(mine, public, "quinn@guided.example", "operator")
-
-
-def test_a_template_is_checked_before_it_is_kept(mine: Caller, visit: Json) -> None:
+def test_templates_are_checked_and_found(mine: Caller, theirs: Caller, visit: Json) -> None:
     who, guardian, why = VISIT["steps"]
     schema = VISIT["state_schema"]
     wrong: list[tuple[str, Json]] = [
@@ -108,9 +90,6 @@ def test_a_template_is_checked_before_it_is_kept(mine: Caller, visit: Json) -> N
     assert mine.refused("POST", "/workflow-templates", 409, VISIT)["code"]
     both = {"user_type_id": visit["patient"], "template": "visit"}
     assert mine.refused("POST", "/permissions", 409, both)["code"] == "permission_exists"
-
-
-def test_templates_and_permissions_are_looked_up(mine: Caller, theirs: Caller, visit: Json) -> None:
     listed = mine.get("/workflow-templates?category=medical&is_active=true")["items"]
     assert [(t["name"], t["end_action_type"]) for t in listed] == [("visit", "workflow")]
     offered = mine.get(f"/user-types/{visit['patient']}/workflow-templates")["items"]
@@ -119,9 +98,8 @@ def test_templates_and_permissions_are_looked_up(mine: Caller, theirs: Caller, v
     theirs.refused("GET", "/workflow-templates/visit", 404)
 
 
-def test_a_conversation_to_its_end(
-    mine: Caller, told: Model, visit: Json, booking: str, pat: Person, quinn: Person
-) -> None:
+def test_a_conversation_to_its_end(mine: Caller, told: Model, visit: Json, people: tuple[Person, Person]) -> None:
+    pat, quinn = people
     begin = {"template": "visit", "conversation_id": "visit-1"}
     assert quinn.send("POST", "/workflow-instances", begin).status_code == 404
     assert quinn.send("GET", "/workflow-templates").json()["items"] == []
@@ -148,11 +126,7 @@ def test_a_conversation_to_its_end(
     now = say("I am Ada, and 16", update("name", "Ada", "Ada"), update("age", 16, "16"))
     assert (now["current_step"], now["missing"]) == ("guardian", ["guardian"])
     now = say("Sorry, I am 36", update("age", 36, "36"))
-    assert [(s["id"], s["status"]) for s in now["steps"]] == [
-        ("who", "done"),
-        ("guardian", "not_applicable"),
-        ("why", "current"),
-    ]
+    assert [s["status"] for s in now["steps"]] == ["done", "not_applicable", "current"]
     now = say("It hurts like 9", update("pain", 9, "9"), reply="Oh dear.")
     assert ("pain" in now["state"], now["phase"]) == (False, "collecting")
     now = say("More like 3", update("pain", 3, "3"), reply="Thank you.")
@@ -163,13 +137,14 @@ def test_a_conversation_to_its_end(
     assert pat.send("POST", f"{url}/confirm", {"wait_seconds": 20}).status_code == 200
     done = until(lambda: pat.send("GET", f"{url}?wait_seconds=5").json(), lambda i: i["status"] != "active")
     assert (done["status"], done["state"], done["end_action"]["result"]) == ("completed", KNOWN, "booked Ada")
-    [run] = mine.get(f"/workflows/{booking}/executions")["items"]
+    [run] = mine.get(f"/workflows/{visit['booking']}/executions")["items"]
     assert mine.run(run["id"])["trigger_data"] == KNOWN
     roles = [m["role"] for m in pat.send("GET", f"{url}/messages").json()["items"]]
     assert roles[:2] == ["user", "assistant"]
 
 
-def test_one_is_cancelled_and_the_next_begins(mine: Caller, visit: Json, pat: Person) -> None:
+def test_one_is_cancelled_and_the_next_begins(mine: Caller, visit: Json, people: tuple[Person, Person]) -> None:
+    pat = people[0]
     begin = {"template": "visit", "conversation_id": "visit-2", "state": {"name": "Ada", "age": 36}}
     first = pat.send("POST", "/workflow-instances", begin).json()
     assert first["current_step"] == "why"
@@ -198,15 +173,15 @@ def test_one_is_cancelled_and_the_next_begins(mine: Caller, visit: Json, pat: Pe
 
 
 def test_what_the_end_may_be(mine: Caller, told: Model, echo: EchoServer) -> None:
-    ends: list[tuple[str, str | None, str, Any]] = [
-        ("none", None, "completed", None),
-        ("api_call", f"{echo.base}/echo?mark=visit", "completed", "POST"),
-        ("api_call", f"{echo.base}/status/422", "failed", None),
-        ("tool_call", "calculate", "completed", {"result": 42}),
+    ends: list[tuple[str, str | None, Json]] = [
+        ("none", None, {"status": "completed"}),
+        ("api_call", f"{echo.base}/echo?mark=visit", {"status": "completed", "method": "POST"}),
+        ("api_call", f"{echo.base}/status/422", {"status": "failed"}),
+        ("tool_call", "calculate", {"status": "completed", "result": 42}),
     ]
     schema = {"type": "object", "properties": {"expression": {"type": "string"}}, "required": ["expression"]}
     steps = [{"id": "sum", "name": "Sum", "fields": ["expression"]}]
-    for number, (kind, target, status, result) in enumerate(ends):
+    for number, (kind, target, wanted) in enumerate(ends):
         about = {
             "name": f"end_{number}",
             "state_schema": schema,
@@ -218,10 +193,7 @@ def test_what_the_end_may_be(mine: Caller, told: Model, echo: EchoServer) -> Non
         begun = mine.post("/workflow-instances", {"template": f"end_{number}", "state": {"expression": "6 * 7"}}, 201)
         path = f"/workflow-instances/{begun['id']}?wait_seconds=5"
         ended = until(lambda path=path: mine.get(path), lambda i: i["status"] != "active")
-        assert ended["status"] == status, ended
-        if kind == "api_call" and status == "completed":
-            assert ended["end_action"]["result"]["method"] == result
-        elif kind != "none" and status == "completed":
-            assert ended["end_action"]["result"] == result
+        found = {"status": ended["status"], **((ended["end_action"] or {}).get("result") or {})}
+        assert {k: v for k, v in found.items() if k in wanted} == wanted, ended
     [call] = [s for s in echo.seen if s[1] == "/echo?mark=visit"]
     assert json.loads(call[3]) == {"expression": "6 * 7"}

@@ -80,6 +80,7 @@ def _create(given: dict[str, Any]) -> dict[str, Any]:
     draft = {**_key(f"BENCH#WF#{made}", "DRAFT"), **fields, "document": {"B": document}}
     new = {"TableName": os.environ["TABLE"], "ConditionExpression": "attribute_not_exists(PK)"}
     _dynamodb.transact_write_items(TransactItems=[{"Put": {"Item": item, **new}} for item in (summary, draft)])
+    _audited("create", made)
     return {"id": made, **given["document"]}
 
 
@@ -111,7 +112,14 @@ def _update(given: dict[str, Any]) -> dict[str, Any]:
             },
         ]
     )
+    _audited("update", given["id"])
     return document
+
+
+def _audited(action: str, thing: str) -> None:
+    """Who did what, as every change through the API leaves it."""
+    item = _key("BENCH#AUDIT", uuid.uuid4().hex) | _s(action=action, thing=thing, who="bench", at=str(time.time()))
+    _dynamodb.put_item(TableName=os.environ["TABLE"], Item=item)
 
 
 def _start(given: dict[str, Any]) -> dict[str, Any]:

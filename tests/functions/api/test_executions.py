@@ -105,7 +105,7 @@ def test_a_key_whose_first_call_died_leads_to_the_same_run(api_client, machines,
         def dies(*_: Any) -> None:
             raise Unavailable("the connection broke")
 
-        broken.setattr(manual, "_awaited", dies)
+        broken.setattr(manual, "awaited", dies)
         problem(api_client.post(url, json={"trigger_data": {"a": 1}}, headers=headers), 503)
     again = made(api_client.post(url, json={"trigger_data": {"a": 1}, "wait_seconds": 0}, headers=headers))
     assert [r["id"] for r in made(api_client.get(f"/workflows/{workflow_id}/executions"))["items"]] == [again["id"]]

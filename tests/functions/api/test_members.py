@@ -149,7 +149,9 @@ BAD_BODIES = [
         ("POST", "/tenants", _sign_up(owner=OWNER | {"password": password}), "owner.password")
         for password in ("", "Short-1", "nouppercase-1234", "x" * 257, "Correct-horse-7\x00", None)
     ),
-    ("PATCH", "/tenants/current", {}, "name"),
+    ("PATCH", "/tenants/current", {"name": None}, "name"),
+    ("PATCH", "/tenants/current", {"assistant": {"provider": "nobody", "model": "m"}}, "assistant.provider"),
+    ("PATCH", "/tenants/current", {"assistant": {"provider": "openai"}}, "assistant.model"),
     ("PATCH", "/tenants/current", {"name": "x", "rate_limit": 10**6}, "rate_limit"),
     ("PATCH", "/tenants/current", {"name": "x", "id": "t"}, "id"),
     ("POST", "/users", {}, "email"),

@@ -72,6 +72,21 @@ def test_a_value_in_an_expression_field_is_a_literal(value: Any):
 
 
 @settings(deadline=None)
+@given(TEXTS)
+def test_a_text_put_together_in_an_expression_field_is_a_literal(text: str):
+    document = with_node("transform", config={"expression": {"$text": ["'", {"$param": "p"}, "' & trigger.x"]}})
+    put = node(filled(document, ANYTHING, {"p": text}))["config"]["expression"]
+    assert evaluate(put, {"trigger": {"x": "X"}}) == f"'{text}' & trigger.x"
+
+
+def test_which_type_a_node_has_may_be_a_parameter():
+    document = {"nodes": [{"id": "a", "type": {"$param": "t"}, "config": {"system": {"$param": "p"}}}]}
+    made = node(filled(document, ANYTHING, {"t": "llm_chat", "p": "{{ secrets.x }}"}))
+    assert made["type"] == "llm_chat"
+    assert rendered(made["config"]["system"]) == "{{ secrets.x }}"
+
+
+@settings(deadline=None)
 @given(JSON)
 def test_variables_hold_what_was_given(value: Any):
     made = filled({"variables": {"v": {"$param": "p"}}, "nodes": []}, ANYTHING, {"p": value})
