@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Final, TypeAlias
 
 from shared.aws.dynamo import Item
@@ -87,8 +87,8 @@ def _feed_run(tenant: Tenant, execution_id: str, changes: Sequence[Change]) -> b
 
 
 def _not_fed(tenant: Tenant, execution_id: str, what: str, error: Exception) -> bool:
-    facts = {"tenant_id": tenant.id, "execution_id": execution_id}
-    logger("stream").error("not_fed", **facts, to=what, **described(error))
+    log = logger("stream")
+    log.error("not_fed", tenant_id=tenant.id, execution_id=execution_id, what=what, **described(error))
     return False
 
 
@@ -100,11 +100,11 @@ def _listeners(
     yield "bus", lambda: announce(tenant, execution_id, events)
     yield "webhooks", lambda: webhooks_out(tenant, execution_id, events)
     yield "failures", lambda: tell_failures(tenant, events)
-    canaries = [c.new for c in changes if c.sk == "META" and c.new is not None and "canary" in c.new]
-    if canaries:
+    of_canary = [c.new for c in changes if c.sk == "META" and c.new is not None and "canary" in c.new]
+    for run in of_canary:
         from stepfunctions.canary_ends import run_ended  # few runs are a canary's
 
-        yield "canary", lambda: [run_ended(tenant, execution_id, run) for run in canaries]
+        yield "canary", partial(run_ended, tenant, execution_id, run)
     if any(_is_end_of(c, "guided") for c in changes):
         from stepfunctions.guided_progress import ended as guided_ended  # nor a guided conversation's
 

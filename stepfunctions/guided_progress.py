@@ -131,7 +131,7 @@ def _after_question(
         elif asks:
             run = _asked(tenant, template, before, pending, said, occasion, until)
         ended_run = None if run is None else inner.answer(tenant, run)
-    except (Invalid, Conflict) as refused:  # the model's parameters, or there is none any more
+    except (Invalid, Conflict, RateLimited) as refused:  # the model's parameters, there is none any more, or a quota
         return _failed(template, before, refused.code, refused.detail)
     if ended_run is None:
         return None

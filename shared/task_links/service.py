@@ -55,7 +55,12 @@ def create(who: Principal, task_id: str, assignee: str, expires_in: int) -> tupl
     if Answering(table.tenant).out_of_time(task):
         Answering(table.tenant).refuse(task_id)
     to = _to(table, assignee)
-    access.check_not_starter(task, issue.person_of(to) if isinstance(to, str) else to.id)
+    person = issue.person_of(to) if isinstance(to, str) else to.id
+    access.check_not_starter(task, person)
+    if task.quorum is not None and isinstance(to, str) and person not in access.electorate(table, task):
+        # Else whoever may make links could vote as often as they think of an address.
+        message = "of people without an account only the task's assignees vote"
+        raise Invalid(f"assignee: {message}", errors=[Problem("not_an_assignee", message, "assignee")])
     return issue.issue(table, task, to, created_by=who.id, expires_at=now_ms() + expires_in * 1000)
 
 

@@ -1,22 +1,31 @@
-"""Threads in this process's own memory: gone with it. For tests, and for trying a workflow out on one machine."""
+"""Threads in this process's own memory: gone with it. For tests, and for trying a workflow out on one machine.
+
+Other tenants' runs are in the same process, so what one tenant keeps here has bounds: the thread that was used least
+lately goes first, and the tenant that was here least lately.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import lru_cache
 from threading import Lock
-from typing import Any
+from typing import Any, Final
 
 from shared.tenancy import Tenant
 from shared.threads.messages import bodies, checked_id
+
+_MOST: Final = 8_000_000  # characters of a tenant's threads
+_TENANTS: Final = 16
+_OVERHEAD: Final = 200  # characters that a message counts for beside its own
 
 
 @dataclass
 class _Kept:
     said: list[dict[str, Any]] = field(default_factory=list)
     added: dict[str, int] = field(default_factory=dict)
+    size: int = 0
 
 
 class ProcessThreads:
@@ -38,13 +47,18 @@ class ProcessThreads:
         added = bodies(said)
         with self._turn:
             kept = self._threads.setdefault(checked_id(thread_id), _Kept())
+            self._threads[thread_id] = self._threads.pop(thread_id)  # the last is the one that was used last
             if key not in kept.added:
                 kept.added[key] = len(kept.said)
                 kept.said += added
-            return kept.added[key]
+                kept.size += sum(len(m["content"]) + _OVERHEAD for m in added) + len(key)
+            number = kept.added[key]
+            while sum(t.size for t in self._threads.values()) > _MOST:
+                del self._threads[next(iter(self._threads))]
+            return number
 
 
-@cache
+@lru_cache(_TENANTS)
 def threads_of(_tenant: Tenant) -> ProcessThreads:
     """A tenant's threads in this process."""
     return ProcessThreads()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,9 +32,15 @@ _SANDBOXED: Final = frozenset({"code_executor", "shell_command"})
 Named = dict[tuple[Kind, str], Any]
 
 
-def project(tenant: Tenant, plan: Plan, document: Document) -> bytes:
-    """The zip file. Raises Invalid `not_exportable`, naming each node that the project could not run."""
+def project(tenant: Tenant, plan: Plan, document: Document, check: Callable[[Kind], object] = str) -> bytes:
+    """The zip file. Raises Invalid `not_exportable`, naming each node that the project could not run.
+
+    The project holds the documents of the agents, tools and MCP servers that it needs: `check` is asked of each kind,
+    and raises what the caller is refused with.
+    """
     resources, lacking = _resources(tenant, document)
+    for held_kind in sorted({kind for kind, _ in resources}):
+        check(held_kind)
     problems = [*_unfit(plan, document), *lacking]
     if problems:
         raise Invalid("a project of its own cannot run this workflow", code="not_exportable", errors=problems[:50])

@@ -32,9 +32,10 @@ from shared.workflows import service
 from shared.workflows.difference import difference
 from stepfunctions import inner
 from stepfunctions.compiler.compile import check
+from stepfunctions.compiler.diagnostics import Diagnostic
 from stepfunctions.generator import prompt as prompts
 from stepfunctions.generator.answer import SCHEMA
-from stepfunctions.generator.judge import Judged, judge
+from stepfunctions.generator.judge import Judged, judge, secret_texts
 from stepfunctions.generator.things import gather
 from stepfunctions.manual import awaited
 
@@ -208,7 +209,12 @@ def _base(who: Principal, workflow_id: str, known: int | None) -> tuple[Json, in
     workflow, document = service.read(who, workflow_id)
     if known is not None and known != workflow.revision:
         raise PreconditionFailed(f"the workflow is at revision {workflow.revision} by now; read it again")
-    prompts.check_base(check(service.document_of(document)))
+    typed = secret_texts({n["id"]: [n["config"], n["inputs"]] for n in document["nodes"]}, "nodes")
+    variables = secret_texts(document["variables"], "variables")
+    found = [
+        Diagnostic("typed_secret", f"{path}: this looks like a secret", None, path) for path in (*typed, *variables)
+    ]
+    prompts.check_base([*check(service.document_of(document)), *found])
     return document, workflow.revision
 
 

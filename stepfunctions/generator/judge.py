@@ -222,12 +222,18 @@ def _credential(found: Diagnostic, wanted: set[str]) -> Diagnostic:
     return Diagnostic(found.code, message, found.node_id, found.path)
 
 
-def _secrets(node: Node) -> Iterator[Diagnostic]:
-    for path, name, text in _texts({"config": node.config, "inputs": node.inputs}, "", ""):
+def secret_texts(value: Any, path: str = "") -> Iterator[str]:
+    """Where in a value texts stand that look like secrets."""
+    for where, name, text in _texts(value, path, ""):
         header = name.casefold() in _SECRET_HEADERS and text and not is_template(text)
         if header or _SECRET.search(text):
-            message = f"{path}: a secret is never written into a workflow; name a credential"
-            yield node_error("typed_secret", node.id, message, path)
+            yield where
+
+
+def _secrets(node: Node) -> Iterator[Diagnostic]:
+    for path in secret_texts({"config": node.config, "inputs": node.inputs}):
+        message = f"{path}: a secret is never written into a workflow; name a credential"
+        yield node_error("typed_secret", node.id, message, path)
 
 
 def _secret_variables(document: Document, base: Mapping[str, Any] | None) -> Iterator[Diagnostic]:

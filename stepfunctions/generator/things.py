@@ -15,6 +15,7 @@ from typing import Any, Final
 from shared.collections.store import CollectionStore
 from shared.credentials.store import CredentialStore
 from shared.errors import NotFound
+from shared.expressions.template import is_template
 from shared.resources.model import Kind
 from shared.resources.store import ResourceStore
 from shared.store.pages import MAX_LIMIT, Listing
@@ -22,6 +23,7 @@ from shared.store.table import TenantTable
 from shared.tenancy import Principal
 from shared.tools.builtin import BUILTINS
 from shared.workflows.store import WorkflowStore
+from stepfunctions.generator.judge import secret_texts
 
 READ: Final = 1_000
 _WORD: Final = re.compile(r"[^\W_]{3,}")
@@ -30,6 +32,7 @@ _SCHEMA: Final = 800  # characters of a schema
 _SERVER_TOOLS: Final = 30
 _NEAR: Final = 2  # templates that are shown whole, if they are not large
 _TEMPLATE: Final = 8_000  # characters
+_SECRET_FIELDS: Final = ("password", "token", "value")  # of a request's `auth`
 
 Json = dict[str, Any]
 
@@ -156,7 +159,8 @@ class _Finders:
         from shared.templates.service import read
 
         document = read(self.who, template_id).document
-        return document if len(json.dumps(document, ensure_ascii=False)) <= _TEMPLATE else None
+        small = len(json.dumps(document, ensure_ascii=False)) <= _TEMPLATE
+        return document if small and not any(True for _ in _typed(document)) else None
 
     def _tool(self, each: Json) -> Json:
         if each["name"] in BUILTINS and "kind" not in each:
@@ -185,6 +189,17 @@ class _Finders:
             }
             for r in every
         ]
+
+
+def _typed(document: Any) -> Iterator[str]:
+    """Where a tenant's own template holds what looks like a secret: no model sees it."""
+    yield from secret_texts(document)
+    for node in document.get("nodes", ()):
+        config = node.get("config")
+        auth = config.get("auth") if isinstance(config, Mapping) else None
+        if isinstance(auth, Mapping):
+            texts = ((name, auth.get(name)) for name in _SECRET_FIELDS)
+            yield from (name for name, text in texts if isinstance(text, str) and text and not is_template(text))
 
 
 def _every(page: Callable[[str | None, int], Listing[Any]]) -> Iterator[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+import time
 import zipfile
 
 import httpx
@@ -82,9 +83,17 @@ def test_runs_are_waited_for_and_started_once_for_a_key(sw, api_client):
 
 def test_what_does_not_end_in_time_goes_on(sw, api_client):
     workflow = created(api_client, adder())  # no machine runs in this test
-    with pytest.raises(statewright().TimedOut) as caught:
+    with pytest.raises(statewright().TimedOut, match=r"after 0\.2 s") as caught:
         sw.execute(workflow, {}, seconds=0.2)
     assert caught.value.run.status == "pending"
+
+
+def test_a_run_is_looked_at_once_more_when_the_time_is_over(sw, api_client):
+    workflow = created(api_client, adder())
+    began = time.monotonic()
+    with pytest.raises(statewright().TimedOut) as caught:
+        sw.wait(sw.call(operation("executions.executions_execute"), workflow).id, seconds=0.6)
+    assert (caught.value.run.status, time.monotonic() - began > 0.6) == ("pending", True)
 
 
 def test_tasks_are_answered(sw, tenant):

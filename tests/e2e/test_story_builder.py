@@ -1,9 +1,8 @@
-"""What a visual builder does: a palette, a canvas, live runs, versions, tests, numbers, exports, ready pipelines."""
+"""What a visual builder does: a palette, a canvas, live runs, versions, tests, numbers, exports."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import httpx
 import pytest
@@ -172,28 +171,3 @@ def test_it_is_exported_imported_and_shared(mine: Caller, theirs: Caller, board:
     with httpx.Client(base_url=str(mine.http.base_url), trust_env=False, timeout=60) as public:
         assert public.get(f"/shared/{link['token']}").json()["document"]["variables"] == {"limit": 5}
     assert theirs.refused("POST", f"/shared/{link['token']}/copy", 403)["code"] == "rights"
-
-
-def made(mine: Caller, template: str, **parameters: Any) -> str:
-    found = mine.post(f"/workflows/templates/{template}/instantiate", {"parameters": parameters}, 201)
-    assert found["problems"] == []
-    return str(found["id"])
-
-
-def test_ready_pipelines_run(mine: Caller, told: Model) -> None:
-    chosen = {"credential": "told"}
-    told.scripts |= {
-        "board-agent": [[("calculate", {"expression": "6 * 7"})], "It is 42."],
-        "board-small": [json.dumps({"model": "large", "reason": "it is hard"})],
-        "board-large": ["Proved."],
-        "board-gate": [json.dumps({"summary": "Short.", "language": "English"})],
-    }
-    loop = mine.until(mine.execute(made(mine, "agentic-loop", model="board-agent", **chosen), {"task": "6 times 7?"}))
-    assert (loop["final_output"]["answer"], loop["final_output"]["calls"][0]["name"]) == ("It is 42.", "calculate")
-    router = made(mine, "model-router", small_model="board-small", large_model="board-large", **chosen)
-    routed = mine.until(mine.execute(router, {"prompt": "Prove it."}))
-    assert (routed["final_output"]["model"], routed["final_output"]["answer"]) == ("large", "Proved.")
-    gate = mine.publish(made(mine, "api-gateway", auth="none", model="board-gate", **chosen))["call"]
-    answer = mine.http.post(gate["url"], json={"text": "A long text."})
-    assert (answer.status_code, answer.json()) == (200, {"summary": "Short.", "language": "English"})
-    assert mine.http.post(gate["url"], json={"text": 7}).status_code == 400

@@ -110,12 +110,13 @@ def test_steps_and_canvas_are_edited_one_by_one(client: Client) -> None:
     client("steps.add", workflow_id, sent=("AddStepIn", {"step": rest}))
     client("steps.reorder", workflow_id, sent=("ReorderIn", {"order": ["double", "rest", "named"]}))
     assert steps_of(client, workflow_id) == ["double", "rest", "named"]
+    client("steps.connect", workflow_id, "double", sent=("ConnectIn", {"to": "named"}))
     assert ended(client, workflow_id, 4).final_output == "That makes 8"
 
     client("canvas.move", workflow_id, "double", sent=("Position", {"x": 40, "y": 80}))
     drawn = client("canvas.get", workflow_id).to_dict()
     assert {n["id"]: n["position"] for n in drawn["nodes"]}["double"] == {"x": 40, "y": 80}
-    assert ("double", "rest") in [(e["source"], e["target"]) for e in drawn["edges"]]
+    assert {("double", "rest"), ("double", "named")} <= {(e["source"], e["target"]) for e in drawn["edges"]}
     for item in drawn["nodes"]:
         item["position"] = {"x": item["position"]["x"] + 10, "y": item["position"]["y"]}
     moved = client("canvas.put", workflow_id, sent=("CanvasIn", {"nodes": drawn["nodes"], "edges": drawn["edges"]}))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import httpx
@@ -179,20 +180,18 @@ def test_what_the_end_may_be(mine: Caller, told: Model, echo: EchoServer) -> Non
         ("api_call", f"{echo.base}/status/422", {"status": "failed"}),
         ("tool_call", "calculate", {"status": "completed", "result": 42}),
     ]
-    schema = {"type": "object", "properties": {"expression": {"type": "string"}}, "required": ["expression"]}
-    steps = [{"id": "sum", "name": "Sum", "fields": ["expression"]}]
+    # The step stands once, and the templates use it.
+    mine.post("/workflow-steps", {"name": "a_sum", "title": "Sum", "fields": {"expression": {"type": "string"}}}, 201)
+    schema: Json = {"type": "object", "properties": {}}
+    steps = [{"id": "sum", "uses": {"step": "a_sum"}}]
+    about = {"state_schema": schema, "steps": steps, "model": VISIT["model"], "confirm": False}
     for number, (kind, target, wanted) in enumerate(ends):
-        about = {
-            "name": f"end_{number}",
-            "state_schema": schema,
-            "steps": steps,
-            "model": VISIT["model"],
-            "confirm": False,
-        }
-        mine.post("/workflow-templates", {**about, "end_action_type": kind, "end_action_target": target}, 201)
+        about |= {"name": f"end_{number}", "end_action_type": kind, "end_action_target": target}
+        kept = mine.post("/workflow-templates", about, 201)
+        assert (kept["steps"][0]["name"], kept["steps"][0]["fields"]) == ("Sum", ["expression"])
         begun = mine.post("/workflow-instances", {"template": f"end_{number}", "state": {"expression": "6 * 7"}}, 201)
-        path = f"/workflow-instances/{begun['id']}?wait_seconds=5"
-        ended = until(lambda path=path: mine.get(path), lambda i: i["status"] != "active")
+        look = partial(mine.get, f"/workflow-instances/{begun['id']}?wait_seconds=5")
+        ended = until(look, lambda i: i["status"] != "active")
         found = {"status": ended["status"], **((ended["end_action"] or {}).get("result") or {})}
         assert {k: v for k, v in found.items() if k in wanted} == wanted, ended
     [call] = [s for s in echo.seen if s[1] == "/echo?mark=visit"]

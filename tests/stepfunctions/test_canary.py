@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from shared.aws.dynamo import Dynamo
 from shared.clock import now_ms
-from shared.errors import Conflict, Invalid, NotFound
+from shared.errors import Conflict, Invalid, NotFound, Unavailable
 from shared.ids import digest, new_id
 from shared.notifications import service as notifications
 from shared.runs.store import RunStore
@@ -362,3 +363,36 @@ def test_deliveries_while_others_publish_run_one_whole_version_each(who, tenant,
     with triggered.outside() as outside:
         last = outside.post(f"/hooks/{hook}", json={}).json()["execution_id"]
     assert RunStore(TenantTable(tenant)).get(last).version == 7
+
+
+def test_an_end_counts_although_nobody_else_could_be_told(who, tenant, monkeypatch):
+    two_versions(who)
+    view, stream, put = canary.begin(who, "wf_test", 1, **LIMITS), TableStream(), Dynamo.put
+    ended(tenant, view.canary.id)
+    records = stream.records()
+
+    def throttled(self, item, condition=None):
+        if item["SK"].startswith("E#"):
+            raise Unavailable("busy")
+        put(self, item, condition)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Dynamo, "put", throttled)
+        assert (len(feed(records)), counted(tenant)) == (1, (1, 0))
+    assert (feed(records), counted(tenant)) == ([], (1, 0))
+
+
+def test_ends_that_meet_on_a_counter_are_all_counted(who, tenant, monkeypatch):
+    two_versions(who)
+    canary_id, transact, busy = canary.begin(who, "wf_test", 1, **LIMITS).canary.id, Dynamo.transact, [1, 2, 3]
+    execution_id = ended(tenant, canary_id)
+
+    def conflicting(self, writes):
+        if busy:
+            raise Unavailable(f"TransactionConflict {busy.pop()}")
+        transact(self, writes)
+
+    monkeypatch.setattr(Dynamo, "transact", conflicting)
+    run = {"canary": canary_id, "status": "completed", "workflow_id": "wf_test", "completed_at": now_ms()}
+    run_ended(tenant, execution_id, run)
+    assert (busy, counted(tenant)) == ([], (1, 0))

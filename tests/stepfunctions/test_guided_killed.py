@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from shared.aws.dynamo import Dynamo
+from shared.clock import told_by
 from shared.errors import Conflict, Unavailable
 from shared.guided import service
 from shared.guided.documents import Template
@@ -16,6 +18,9 @@ from shared.guided.store import InstanceStore
 from shared.runs.store import RunStore
 from shared.store.table import TenantTable
 from shared.tenancy import Principal, Tenant
+from shared.usage import service as usage
+from shared.usage.model import Quotas, Terms
+from shared.usage.store import UsageStore
 from stepfunctions import fire, guided, guided_progress
 from stepfunctions import start as starting
 from tests import triggered
@@ -186,3 +191,38 @@ def test_the_sweeper_starts_what_was_to_begin(stage: Stage) -> None:
     assert stage.counted() == {"started": 1, "active": 0, "completed": 1, "failed": 0}
     assert guided_progress.look_at(stage.tenant, instance.id) == "closed_already"
     assert guided_progress.look_at(stage.tenant, "gi_nothing") == "gone"
+
+
+def test_an_action_that_outlasts_the_conversation_is_not_failed_by_a_busy_table(stage: Stage, monkeypatch) -> None:
+    """It would be tried again, and done twice."""
+    instance = stage.begin()
+    say(stage, instance)
+    stage.answer_question(instance)
+    guided.read(stage.who, instance.id, 0)
+    (execution_id,) = stage.actions()
+    late, get = stage.store.get(instance.id).expires_at + 1, Dynamo.get
+
+    def busy(self, pk, sk, **arguments):
+        if pk.endswith(execution_id):
+            raise Unavailable("busy")
+        return get(self, pk, sk, **arguments)
+
+    with told_by(lambda: late):
+        with monkeypatch.context() as patch:
+            patch.setattr(Dynamo, "get", busy)
+            assert guided_progress.look_at(stage.tenant, instance.id) == "goes_on"
+        assert stage.store.get(instance.id).status == "active"
+        stage.end_action(instance)
+        guided_progress.look_at(stage.tenant, instance.id)
+    assert (stage.store.get(instance.id).status, stage.actions()) == ("completed", [execution_id])
+
+
+def test_a_message_that_no_run_may_answer_is_told_so_and_the_conversation_can_be_read(stage: Stage) -> None:
+    instance = stage.begin()
+    UsageStore(TenantTable(stage.tenant)).set_terms(Terms(Quotas(runs_per_day=0)))
+    usage.forget()
+    _, turn = guided.say(stage.who, instance.id, "yes", (), 0, "key")
+    assert turn.answer is not None
+    assert turn.answer.error is not None
+    assert turn.answer.error["error"] == "quota_exceeded"
+    assert guided.read(stage.who, instance.id, 0).pending is None

@@ -7,12 +7,15 @@ from typing import Any
 import pytest
 
 from shared.errors import Conflict, Invalid, NotFound
+from shared.members.service import SignedUp
 from shared.resources.documents import WorkflowTool
 from shared.resources.service import create
 from shared.runs.model import Run
 from shared.settings import settings
 from shared.tenancy import Principal, Tenant
-from stepfunctions import short_runs
+from shared.workflows import service as workflows
+from stepfunctions import canary, short_runs
+from stepfunctions.release import publish_workflow
 from stepfunctions.short_runs import ShortRuns
 from tests.stepfunctions.compiler.documents import document, node
 from tests.stepfunctions.conftest import Machines
@@ -102,6 +105,18 @@ def test_what_is_refused(machines: Machines, publish) -> None:
     with pytest.raises(Conflict) as caught:
         asked(machines, above, "wf-asking")
     assert caught.value.code == "not_short"
+
+
+def test_a_canary_that_is_not_short_gets_none_of_these_runs(
+    machines: Machines, publish, owner: SignedUp, tenant: Tenant
+) -> None:
+    publish(asking(), "wf-double")
+    who = Principal(tenant, "user", owner.user.id, "owner", user_id=owner.user.id)
+    workflows.put(who, "wf-double", twice().model_copy(update={"id": "wf-double"}), None)
+    publish_workflow(tenant, who, "wf-double", None)
+    canary.begin(who, "wf-double", 1, weight=100, max_failure_rate=1, min_runs=1, window_seconds=60)
+    ended = asked(machines, caller(machines))
+    assert (ended.status, ended.output, machines.store.get(ended.execution_id).version) == ("completed", 42, 2)
 
 
 def test_another_tenants_workflow_is_not_there(machines: Machines, publish, other_tenant: Tenant) -> None:

@@ -10,7 +10,9 @@ import zlib
 
 import pytest
 
+from tests import http_api
 from tests.functions.api.workflows_over_http import adder, created, made, node, workflow
+from tests.stepfunctions.agents import keep
 
 YAML = {"content-type": "application/yaml"}
 JSON = {"content-type": "application/json"}
@@ -237,3 +239,19 @@ def test_a_project_is_a_zip(api_client):
         kept = json.loads(archive.read("workflow.json"))
     assert {"README.md", "template.yaml", "statemachine.asl.json", "src/project.json", "src/requirements.txt"} <= names
     assert made(api_client.post("/workflows/import", json=kept))["nodes"][1]["type"] == "transform"
+
+
+def test_a_project_holds_only_what_its_reader_may_read(api_client, tenant):
+    keep(tenant, "agents", "clerk", model={"model": "m"}, instructions="Between us.", tools=["look"])
+    keep(tenant, "tools", "look", kind="http")
+    nodes = [node("start", "manual_trigger"), node("work", "agent", {"agent": "clerk"}), node("out", "output")]
+    asking = created(api_client, workflow(nodes, "start.trigger -> work.input; work.output -> out.value"))
+    for scopes, status in (
+        (["workflows:read"], 403),
+        (["workflows:read", "agents:read"], 403),
+        (["workflows:read", "agents:read", "tools:*"], 200),
+    ):
+        key = made(api_client.post("/api-keys", json={"name": "k", "role": "viewer", "scopes": scopes}))["key"]
+        with http_api.connect(key) as client:
+            assert client.get(f"/workflows/{asking}/export?format=sam").status_code == status, scopes
+            assert client.get(f"/workflows/{asking}/export?format=json").status_code == 200

@@ -14,6 +14,8 @@ from shared.store.table import TenantTable
 from shared.tenancy import Principal
 from stepfunctions import guided
 from tests import http_api
+from tests.jwks_server import claims_of, signed
+from tests.shared.tasks.asking import a_run
 from tests.stepfunctions.guided_talk import body, template
 
 Json = dict[str, Any]
@@ -157,6 +159,34 @@ def test_what_is_left_of_a_removed_templates_permissions_means_nothing(api_clien
     assert api_client.get("/permissions").json()["items"] == []
     body(api_client.post("/workflow-templates", json=template()), 201)
     assert not service.may_use(who, "claim")
+
+
+def test_the_runs_of_a_conversation_are_no_way_past_it(aws, api_client, public_client, key_server, claim, tenant):
+    """A person reads the runs of their conversations while they may use the template; done again they are by admins."""
+    type_id = user_type(api_client)
+    sent = {"email": "ada@a.example", "role": "editor", "user_types": [type_id]}
+    ada = body(api_client.post("/users", json=sent), 201)
+    subject = MemberStore(TenantTable(tenant)).member(ada["id"]).subject
+    headers = {"Authorization": "Bearer " + signed(claims_of(aws, subject))}
+    permission = grant(api_client, type_id)
+    mine = body(public_client.post("/workflow-instances", json={"template": "claim"}, headers=headers), 201)["id"]
+    done = {"status": "failed", "workflow_id": "inner-guided-action"}
+    run = a_run(tenant, triggered_by={"kind": "guided", "id": mine, "user": ada["id"]}, **done).id
+    replayed = a_run(tenant, triggered_by={"kind": "replay", "id": run, "user": ada["id"]}, **done).id
+
+    def asked(method: str, what: str = "", of: str = run, **more: Any) -> int:
+        path = f"/workflows/executions/{of}{what}"
+        return public_client.request(method, path, headers=headers, **more).status_code
+
+    assert asked("GET", "/events") == 200
+    assert asked("POST", "/retry") == 403
+    assert asked("POST", "/replay", json={"from_node": "do"}) == 403
+    assert asked("DELETE") == 403
+    assert asked("GET", "/events", of=replayed) == 404
+    assert api_client.get(f"/workflows/executions/{replayed}/events").status_code == 200
+    assert api_client.delete(f"/permissions/{permission}").status_code == 204
+    assert {asked("GET", "/events"), asked("POST", "/cancel"), asked("POST", "/retry")} == {404}
+    assert api_client.delete(f"/workflows/executions/{run}").status_code == 204
 
 
 ROLES = {

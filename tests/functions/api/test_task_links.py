@@ -92,6 +92,15 @@ def test_a_link_for_a_user_is_that_users_answer(api_client, public_client, tenan
     assert (refused.status_code, refused.json()["code"]) == (403, "self_approval")
 
 
+def test_addresses_that_were_not_asked_do_not_make_a_quorum(api_client, public_client, tenant):
+    for assignees in ((), ("someone@outside.example",)):
+        task_id = a_task(tenant, quorum=2, assignees=assignees)
+        refused = api_client.post(f"/tasks/{task_id}/links", json={"assignee": GUEST})
+        assert (refused.status_code, refused.json()["errors"][0]["code"]) == (422, "not_an_assignee")
+    asked = a_task(tenant, quorum=2, assignees=(GUEST,))
+    assert public_client.post(linked(api_client, asked), json={"decision": "approve"}).status_code == 200
+
+
 def test_a_link_ends_when_it_is_withdrawn_expires_or_its_user_is_removed(api_client, public_client, tenant):
     task_id = a_task(tenant)
     withdrawn, late = linked(api_client, task_id), linked(api_client, task_id, expires_in=60)

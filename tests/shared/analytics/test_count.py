@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -79,6 +80,17 @@ def test_an_item_does_not_grow_for_ever(tenant, monkeypatch):
     count(tenant, "X", DAY, {f"n{i}": 1 for i in range(5)}, mark="1")
     count(tenant, "X", DAY, {"n0": 1, "n9": 1}, mark="2")
     assert days(tenant, "X", DAY, DAY) == {DAY: {"n0": 2, "n1": 1, "n2": 1}}
+
+
+def test_names_that_a_workflow_makes_up_do_not_fill_an_item(tenant):
+    """Long names that all differ: an item that no longer fits would hold up everything behind it in the stream."""
+    count(tenant, "X", DAY, {"run|failed": 1}, mark="first")
+    for batch in range(4):
+        made_up = {f"error|{secrets.token_hex(50)}": 1 for _ in range(2_000)}
+        count(tenant, "X", DAY, {"run|failed": 1, **made_up}, mark=f"batch {batch}")
+    found = days(tenant, "X", DAY, DAY)[DAY]
+    assert found["run|failed"] == 5
+    assert 2_000 < len(found) < 8_000
 
 
 def test_a_day_is_that_of_utc():

@@ -11,6 +11,7 @@ import pytest
 from shared.audit import service
 from shared.audit.model import Actor, Draft, genesis, hash_of
 from shared.audit.store import AuditStore, _entry
+from shared.aws.dynamo import Dynamo
 from shared.errors import NotFound, Unavailable
 from shared.store.keys import Key
 from shared.store.table import Change, TenantTable
@@ -117,6 +118,21 @@ def test_the_sweeper_chains_for_every_tenant_whoever_makes_trouble(tenant, other
     for _ in range(2):
         service.chain_due(lambda: 60.0)
     assert heads() == [2, 1, 1]
+
+
+def test_pages_that_are_short_are_no_end_of_the_chain(tenant, monkeypatch):
+    """A page of DynamoDB's ends after a megabyte, however many entries were asked for."""
+    done(tenant, 7)
+    service.chain(tenant)
+    query = Dynamo.query
+
+    def short(self, pk, *, limit=None, **arguments):
+        return query(self, pk, limit=min(limit or 3, 3), **arguments)
+
+    monkeypatch.setattr(Dynamo, "query", short)
+    for limit, checked, following in ((1_000, 7, None), (5, 5, 5)):
+        found = service.verify(admin(tenant), 0, limit)
+        assert (found.ok, found.checked, found.next_after) == (True, checked, following)
 
 
 def test_killed_between_the_inbox_and_the_chain(tenant, monkeypatch):

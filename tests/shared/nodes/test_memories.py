@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -11,7 +12,7 @@ from shared.nodes.ai._agent_config import PROVIDERS
 from shared.nodes.ai._memories import memory
 from shared.nodes.base import NodeError
 from shared.store.table import TenantTable
-from shared.threads.process import ProcessThreads
+from shared.threads.process import ProcessThreads, threads_of
 from shared.threads.store import ThreadStore
 from tests.hrana_server import TOKEN, hrana
 from tests.shared.nodes.calls import Keyring, Outside, call
@@ -186,3 +187,19 @@ def test_a_statement_that_fails_undoes_all(tmp_path):
         assert [n for (n,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")] == [
             "statewright_messages"
         ]
+
+
+def test_what_a_process_remembers_of_a_tenant_has_bounds(tenant):
+    threads, long = ProcessThreads(), user("x" * 39_000)
+    for number in range(12):
+        for part in range(25):
+            threads.append(f"t-{number}", [long], key=str(part))
+        threads.append("often", [user("still here")], key=str(number))
+    assert threads.history("t-0", 1) == []
+    assert len(threads.history("t-11", 100)) == 25
+    assert len(threads.history("often", 100)) == 12
+    first = threads_of(tenant)
+    assert threads_of(tenant) is first
+    for other in range(20):
+        threads_of(replace(tenant, id=f"t{other:026d}"))
+    assert threads_of(tenant) is not first

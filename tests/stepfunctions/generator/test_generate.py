@@ -16,6 +16,7 @@ from shared.nodes.ai._structured import response_format
 from shared.resources.documents import Model as Chosen
 from shared.resources.store import ResourceStore
 from shared.store.table import TenantTable
+from shared.templates import service as templates
 from shared.tenancy import Principal
 from shared.workflows import service as workflows
 from shared.workflows.service import document_of
@@ -286,9 +287,12 @@ def test_drafts_that_cannot_be_changed_by_a_prompt(machines, who, other_owner, o
     large = {"name": "Large", "nodes": [{"id": "out", "type": "output", "inputs": {"value": "x" * 110_000}}]}
     wide, _ = workflows.create(who, document_of(large))
     chosen = {"model": Chosen(model="m")}
-    with pytest.raises(Invalid) as caught:
-        begin(who, "Change it.", workflow_id=typed.id, **chosen)
-    assert caught.value.code == "typed_secret"
+    told = {**call, "config": {}, "inputs": {"url": "https://x.example", "headers": {"Authorization": "Bearer abc"}}}
+    header, _ = workflows.create(who, document_of({"name": "Call", "nodes": [told]}))
+    for found in (typed, header):
+        with pytest.raises(Invalid) as caught:
+            begin(who, "Change it.", workflow_id=found.id, **chosen)
+        assert caught.value.code == "typed_secret"
     with pytest.raises(TooLarge):
         begin(who, "Change it.", workflow_id=wide.id, **chosen)
     with pytest.raises(PreconditionFailed):
@@ -297,6 +301,26 @@ def test_drafts_that_cannot_be_changed_by_a_prompt(machines, who, other_owner, o
     with pytest.raises(NotFound):
         begin(theirs, "Change it.", workflow_id=wide.id, **chosen)
     assert model.asked == []
+
+
+SECRETS = [
+    {"config": {"auth": {"type": "bearer", "token": "Wilhelmina"}}, "inputs": {"url": "https://x.example"}},
+    {"inputs": {"url": "https://x.example", "headers": {"Authorization": "Bearer Wilhelmina"}}},
+    {"inputs": {"url": "https://x.example?key=sk-Wilhelmina0123456789"}},
+]
+
+
+@pytest.mark.parametrize("call", SECRETS)
+def test_no_model_sees_a_template_that_holds_secrets(generated, who, model, call):
+    typed = {"id": "call", "type": "http_request", **call}
+    for name, nodes in (("Zebra", [typed]), ("Zebra as well", [{"id": "stripes", "type": "output"}])):
+        document = document_of({"name": name, "nodes": nodes}).model_dump(mode="json")
+        templates.from_workflow(who, document, templates.Changes(), [])
+    generated("Zebra.", adding())
+    asked = model.asked[0]["messages"][1]["content"]
+    assert "Zebra" in asked
+    assert "stripes" in asked
+    assert "Wilhelmina" not in asked
 
 
 def test_each_question_is_a_run_of_its_own(generated, machines, tenant, who):

@@ -70,7 +70,8 @@ def export(
 ) -> Response:
     """The published version, or the draft while there is none; as JSON or YAML, compiled (`asl`), or as a project.
 
-    `sam` is a zip: an AWS SAM project that runs this workflow alone. 422 names what such a project cannot run.
+    `sam` is a zip: an AWS SAM project that runs this workflow alone, with the agents, tools and MCP servers that it
+    names: a key with scopes needs those to read them. 422 names what such a project cannot run.
     """
     wanted: release.WhichVersion = None if version is None else "draft" if version == "draft" else int(version)
     _, number, raw = release.document_at(who.tenant, workflow_id, wanted)
@@ -131,7 +132,10 @@ def _text(form: str, raw: dict[str, Any], number: int) -> str:
 def _project(who: Principal, raw: dict[str, Any], number: int) -> bytes:
     from stepfunctions.exports.sam import project
 
-    return project(who.tenant, _plan(raw, number), document_of(raw))
+    def check(kind: str) -> None:
+        who.require("viewer", f"{kind}:read")
+
+    return project(who.tenant, _plan(raw, number), document_of(raw), check)
 
 
 def _plan(raw: dict[str, Any], number: int) -> Any:
