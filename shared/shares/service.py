@@ -15,7 +15,9 @@ from shared.shares.store import ShareStore, found, mark_of
 from shared.store.pages import Listing
 from shared.store.table import TenantTable
 from shared.tenancy import Principal, Tenant
+from shared.workflows.record import Workflow
 from shared.workflows.store import Json, WorkflowStore
+from shared.workflows.typed_secrets import in_document
 
 _TOKEN_BYTES: Final = 32
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -24,7 +26,9 @@ _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 def make(
     who: Principal, workflow_id: str, rights: Rights, version: int | None, expires_at: int | None
 ) -> tuple[Share, str]:
-    """A new link and its token, shown this once. Raises NotFound (also: no such version), Invalid, TooLarge."""
+    """A new link and its token, shown this once. Raises NotFound (also: no such version), TooLarge, Invalid: a moment
+    that is none, or a document in which somebody has typed a secret.
+    """
     now = now_ms()
     until = now + DEFAULT_MS if expires_at is None else expires_at
     if not now < until <= now + MOST_MS:
@@ -34,6 +38,12 @@ def make(
     workflow = workflows.get(workflow_id)
     if version:
         workflows.version(workflow, version)
+    typed = in_document(_of(workflows, workflow, version)[1])
+    if typed:
+        problems = [
+            Problem("typed_secret", f"{path}: this looks like a secret; name a credential", path) for path in typed
+        ]
+        raise Invalid("what is shared holds no secrets", errors=problems)
     store = _store(who)
     if sum(link.expires_at > now for link in store.every(workflow_id)) >= MAX_LINKS:
         raise TooLarge(f"a workflow has at most {MAX_LINKS} links", code="too_many")
@@ -90,8 +100,18 @@ def _shown(tenant: Tenant, link: Share) -> tuple[int, Json]:
     workflow, draft = store.get_with_document(link.workflow_id)
     if workflow.created_at != link.workflow_made:
         raise NotFound("another workflow of that id")
-    number = workflow.published_version if link.version is None else link.version
-    return (number, store.version(workflow, number)[1]) if number else (0, draft)
+    number, document = _of(store, workflow, link.version, draft)
+    if in_document(document):  # typed in after the link was made
+        raise NotFound("holds a secret")
+    return number, document
+
+
+def _of(store: WorkflowStore, workflow: Workflow, version: int | None, draft: Json | None = None) -> tuple[int, Json]:
+    """The number (0: the draft) and the document that a link to this version (None: the published one) shows."""
+    number = workflow.published_version if version is None else version
+    if number:
+        return number, store.version(workflow, number)[1]
+    return 0, store.get_with_document(workflow.id)[1] if draft is None else draft
 
 
 def _store(who: Principal) -> ShareStore:

@@ -57,10 +57,10 @@ def create(who: Principal, task_id: str, assignee: str, expires_in: int) -> tupl
     to = _to(table, assignee)
     person = issue.person_of(to) if isinstance(to, str) else to.id
     access.check_not_starter(task, person)
-    if task.quorum is not None and isinstance(to, str) and person not in access.electorate(table, task):
-        # Else whoever may make links could vote as often as they think of an address.
-        message = "of people without an account only the task's assignees vote"
-        raise Invalid(f"assignee: {message}", errors=[Problem("not_an_assignee", message, "assignee")])
+    if task.quorum is not None and person != access.responder(who).person:
+        # Whoever makes a link sees it: with links for others, one person could vote as many.
+        message = "with a quorum, links for others go out by mail only: set the node's `notify`"
+        raise Invalid(f"assignee: {message}", errors=[Problem("quorum_link", message, "assignee")])
     return issue.issue(table, task, to, created_by=who.id, expires_at=now_ms() + expires_in * 1000)
 
 

@@ -29,6 +29,11 @@ _MAX_NAME: Final = 200
 _TRIES: Final = 5
 
 
+def reserved(workflow_id: str) -> bool:
+    """Whether an id is one of the platform's own."""
+    return workflow_id in RESERVED or workflow_id.startswith(RESERVED_PREFIX)
+
+
 def create(who: Principal, document: Document, origin: Mapping[str, Any] | None = None) -> tuple[Workflow, Json]:
     """A new workflow. Raises Conflict if the id that the document names is taken, Invalid if it may not be used."""
     made, stored = prepared(who, document, origin)
@@ -38,7 +43,7 @@ def create(who: Principal, document: Document, origin: Mapping[str, Any] | None 
 
 def prepared(who: Principal, document: Document, origin: Mapping[str, Any] | None = None) -> tuple[Workflow, Json]:
     """A new workflow that is not written yet, and its document. Raises Invalid (its id may not be used), TooLarge."""
-    if document.id in RESERVED or (document.id or "").startswith(RESERVED_PREFIX):
+    if document.id is not None and reserved(document.id):
         message = f"{document.id} is a word of the platform's own; choose another id"
         raise Invalid(message, errors=[Problem("reserved_id", message, "id")])
     workflow_id = document.id or new_id("wf")

@@ -23,7 +23,7 @@ def take(
     """
     if keep_id or document.id is None:
         return *service.create(who, document, origin), []
-    if document.id not in service.RESERVED:
+    if not service.reserved(document.id):
         try:
             return *service.create(who, document, origin), []
         except Conflict:

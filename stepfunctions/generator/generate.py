@@ -30,12 +30,13 @@ from shared.store.table import TenantTable
 from shared.tenancy import Principal, Tenant
 from shared.workflows import service
 from shared.workflows.difference import difference
+from shared.workflows.typed_secrets import in_document
 from stepfunctions import inner
 from stepfunctions.compiler.compile import check
 from stepfunctions.compiler.diagnostics import Diagnostic
 from stepfunctions.generator import prompt as prompts
 from stepfunctions.generator.answer import SCHEMA
-from stepfunctions.generator.judge import Judged, judge, secret_texts
+from stepfunctions.generator.judge import Judged, judge
 from stepfunctions.generator.things import gather
 from stepfunctions.manual import awaited
 
@@ -209,10 +210,8 @@ def _base(who: Principal, workflow_id: str, known: int | None) -> tuple[Json, in
     workflow, document = service.read(who, workflow_id)
     if known is not None and known != workflow.revision:
         raise PreconditionFailed(f"the workflow is at revision {workflow.revision} by now; read it again")
-    typed = secret_texts({n["id"]: [n["config"], n["inputs"]] for n in document["nodes"]}, "nodes")
-    variables = secret_texts(document["variables"], "variables")
     found = [
-        Diagnostic("typed_secret", f"{path}: this looks like a secret", None, path) for path in (*typed, *variables)
+        Diagnostic("typed_secret", f"{path}: this looks like a secret", None, path) for path in in_document(document)
     ]
     prompts.check_base([*check(service.document_of(document)), *found])
     return document, workflow.revision

@@ -22,6 +22,7 @@ from shared.tools.builtin import BUILTINS
 from shared.workflows.model import Document, Node
 from shared.workflows.service import document_of
 from shared.workflows.store import WorkflowStore
+from shared.workflows.typed_secrets import secret_texts
 from stepfunctions.compiler.compile import check
 from stepfunctions.compiler.diagnostics import Diagnostic, node_error
 from stepfunctions.compiler.graph import Graph
@@ -44,11 +45,6 @@ _NAMES: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
 }
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,99}")
 # Headers and shapes of texts that carry secrets; a check against accidents.
-_SECRET_HEADERS: Final = frozenset({"authorization", "proxy-authorization", "cookie", "x-api-key", "api-key"})
-_SECRET: Final = re.compile(
-    r"\b(sk-[A-Za-z0-9_-]{16,}|AKIA[0-9A-Z]{16}|gh[pousr]_[A-Za-z0-9]{20,}|xox[abprs]-[A-Za-z0-9-]{10,}"
-    r"|sw_t[0-9A-Z]{26}_\S+|AIza[0-9A-Za-z_-]{30,})|-----BEGIN [A-Z ]*PRIVATE KEY-----"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +162,7 @@ def _agents(said: list[Json], model: Mapping[str, Any], known: _Known, problems:
                 for name in names
                 if not known.has(field, name)
             ]
-        if _SECRET.search(agent.instructions):
+        if any(secret_texts(agent.instructions)):
             message = "instructions carry no secrets; name a credential where one is needed"
             problems.append(Diagnostic("typed_secret", message, None, f"{path}.instructions"))
         taken.add(agent.name)
@@ -222,14 +218,6 @@ def _credential(found: Diagnostic, wanted: set[str]) -> Diagnostic:
     return Diagnostic(found.code, message, found.node_id, found.path)
 
 
-def secret_texts(value: Any, path: str = "") -> Iterator[str]:
-    """Where in a value texts stand that look like secrets."""
-    for where, name, text in _texts(value, path, ""):
-        header = name.casefold() in _SECRET_HEADERS and text and not is_template(text)
-        if header or _SECRET.search(text):
-            yield where
-
-
 def _secrets(node: Node) -> Iterator[Diagnostic]:
     for path in secret_texts({"config": node.config, "inputs": node.inputs}):
         message = f"{path}: a secret is never written into a workflow; name a credential"
@@ -238,9 +226,8 @@ def _secrets(node: Node) -> Iterator[Diagnostic]:
 
 def _secret_variables(document: Document, base: Mapping[str, Any] | None) -> Iterator[Diagnostic]:
     before = base["variables"] if base is not None else {}
-    for path, _, text in _texts({n: v for n, v in document.variables.items() if before.get(n) != v}, "variables", ""):
-        if _SECRET.search(text):
-            yield Diagnostic("typed_secret", f"{path}: a variable holds no secret; name a credential", None, path)
+    for path in secret_texts({n: v for n, v in document.variables.items() if before.get(n) != v}, "variables"):
+        yield Diagnostic("typed_secret", f"{path}: a variable holds no secret; name a credential", None, path)
 
 
 def _secret_reads(document: Document, unchanged: set[str]) -> Iterator[Diagnostic]:
@@ -248,17 +235,6 @@ def _secret_reads(document: Document, unchanged: set[str]) -> Iterator[Diagnosti
         if node_id not in unchanged and any(path[0] == "secrets" for path in names):
             message = "what is generated reads no secrets; name a credential, or let a person add the expression"
             yield node_error("secret_read", node_id, message)
-
-
-def _texts(value: Any, path: str, name: str) -> Iterator[tuple[str, str, str]]:
-    if isinstance(value, str):
-        yield path, name, value
-    elif isinstance(value, dict):
-        for key, each in value.items():
-            yield from _texts(each, f"{path}.{key}".lstrip("."), str(key))
-    elif isinstance(value, list):
-        for at, each in enumerate(value):
-            yield from _texts(each, f"{path}.{at}", name)
 
 
 def _unchanged(node: Node, base: Mapping[str, Any]) -> bool:

@@ -23,7 +23,7 @@ from shared.store.table import TenantTable
 from shared.tenancy import Principal
 from shared.tools.builtin import BUILTINS
 from shared.workflows.store import WorkflowStore
-from stepfunctions.generator.judge import secret_texts
+from shared.workflows.typed_secrets import secret_texts
 
 READ: Final = 1_000
 _WORD: Final = re.compile(r"[^\W_]{3,}")

@@ -158,6 +158,22 @@ def test_tokens_that_are_none(public_client, token):
     assert public_client.get(f"/shared/{token}").status_code == 404
 
 
+def test_what_holds_a_secret_is_not_shown(api_client, public_client):
+    workflow = created(api_client, adder())
+    token = made(api_client.post(f"/workflows/{workflow}/share"))["token"]
+    assert public_client.get(f"/shared/{token}").status_code == 200
+    asks = {"id": "ask", "type": "http_request", "config": {"headers": {"Authorization": "Bearer of-mine"}}}
+    variables = {"key": "sk-abcdefghijklmnopqrstuvwx"}
+    for changes, path in (({"variables": variables}, "variables.key"), ({"nodes": [asks], "connections": []}, "nodes")):
+        assert api_client.patch(f"/workflows/{workflow}", json=changes).status_code == 200
+        assert public_client.get(f"/shared/{token}").status_code == 404
+        refused = api_client.post(f"/workflows/{workflow}/share")
+        assert refused.status_code == 422
+        assert refused.json()["errors"][0]["path"].startswith(path)
+        assert "sk-" not in refused.text
+        api_client.patch(f"/workflows/{workflow}", json={"variables": {"key": None}})
+
+
 def test_a_workflow_has_so_many_links_and_no_more(api_client, monkeypatch):
     monkeypatch.setattr("shared.shares.service.MAX_LINKS", 2)
     workflow_id = created(api_client, adder())
