@@ -98,8 +98,8 @@ def _lists(sides: Sides, count: int, workflows: int, runs: int) -> list[Figure]:
     last_run = {"PK": f"{partition}BENCH#{listed[_PAGE]}", "SK": "META", **index, "GSI1SK": listed[_PAGE]}
     pages = f"/workflows/{workflow}/executions"
     return [
-        _deep(sides, f"list_{workflows}_workflows_deep", "/workflows", last_workflow, count),
-        _deep(sides, f"list_{runs}_runs_deep", pages, last_run, count),
+        _deep(sides, "list_workflows_deep", "/workflows", last_workflow, count),
+        _deep(sides, "list_runs_deep", pages, last_run, count),
         _got(sides, "get_workflow_among_many", f"/workflows/{workflow}", count),
         _got(sides, "get_run_among_many", f"/workflows/executions/{run}", count),
     ]

@@ -27,6 +27,7 @@ from shared.tenancy import Principal
 router = APIRouter(prefix="/workflow-templates", tags=["workflow-templates"])
 Reader = Annotated[Principal, require("viewer", "workflow_templates:read")]
 Writer = Annotated[Principal, require("editor", "workflow_templates:write")]
+Editor = Annotated[Principal, require("editor", "workflow_templates:read")]
 Category = Annotated[str | None, Query(max_length=200)]
 
 
@@ -79,7 +80,7 @@ def version(template_name: str, version: int, who: Reader) -> ResourceVersionOut
 @router.get("/{template_name}/analytics")
 def analytics(
     template_name: str,
-    who: Reader,
+    who: Editor,
     first: Annotated[Day | None, Query(alias="from")] = None,
     last: Annotated[Day | None, Query(alias="to")] = None,
 ) -> GuidedAnalytics:

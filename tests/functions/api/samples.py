@@ -223,15 +223,15 @@ def _guided_step(client: httpx.Client) -> str:
 
 @sample("permission_id")
 def _permission(client: httpx.Client) -> str:
-    made(client.post("/workflow-templates", json=GUIDED))
-    body = {"user_type_id": _user_type(client), "template": "sample"}
+    made(client.post("/workflow-templates", json={**GUIDED, "name": "permitted"}))
+    body = {"user_type_id": _user_type(client), "template": "permitted"}
     return str(made(client.post("/permissions", json=body))["id"])
 
 
 @sample("instance_id")
 def _guided_instance(client: httpx.Client) -> str:
-    made(client.post("/workflow-templates", json=GUIDED))
-    return str(made(client.post("/workflow-instances", json={"template": "sample"}))["id"])
+    made(client.post("/workflow-templates", json={**GUIDED, "name": "begun"}))
+    return str(made(client.post("/workflow-instances", json={"template": "begun"}))["id"])
 
 
 @sample("subscription_id")

@@ -15,6 +15,7 @@ DOCS = Path(__file__).resolve().parents[3] / "docs" / "api.md"
 ASKED = re.compile(r'require\("(\w+)", "(.+?):(\w+)"\)')
 # Starting a schedule's run, links to tasks, and invitations: the table's rows say so in words.
 ALSO = {("operator", "schedules", "write"), ("editor", "tasks", "write"), ("admin", "users", "read")}
+ALSO |= {("editor", noun, "read") for noun in ("workflow_instances", "workflow_templates")}  # their analytics
 
 
 def asked() -> set[tuple[str, str, str]]:
