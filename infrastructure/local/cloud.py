@@ -15,6 +15,7 @@ from moto import mock_aws
 from moto.cognitoidp.exceptions import NotAuthorizedError
 from moto.cognitoidp.models import CognitoIdpUserPool
 from moto.dynamodb.responses import DynamoHandler
+from moto.s3.responses import S3Response
 
 from infrastructure.local.archive import ROOT
 
@@ -74,14 +75,21 @@ def account() -> Iterator[dict[str, str]]:
     """An account of moto's with the resources in it; gives the environment that a function would have.
 
     DynamoDB's writes and transactions are atomic. Moto's are not when threads meet — one reads, the other writes, the
-    first writes what it has made of what it read — so here they take turns. And Cognito refuses a refresh token that it
-    does not know, where moto falls over.
+    first writes what it has made of what it read — so here they take turns, S3's too. And Cognito refuses a refresh
+    token that it does not know, where moto falls over.
     """
     turn, call_action = threading.RLock(), DynamoHandler.call_action
 
     def in_turn(handler: DynamoHandler) -> Any:
         with turn:
             return call_action(handler)
+
+    def one_by_one(answer: Any) -> Any:
+        def in_its_turn(handler: S3Response, *arguments: Any, **more: Any) -> Any:
+            with turn:
+                return answer(handler, *arguments, **more)
+
+        return in_its_turn
 
     refreshed = CognitoIdpUserPool.create_tokens_from_refresh_token
 
@@ -93,6 +101,8 @@ def account() -> Iterator[dict[str, str]]:
     with (
         mock_aws(),
         patch.object(DynamoHandler, "call_action", in_turn),
+        patch.object(S3Response, "_bucket_response", one_by_one(S3Response._bucket_response)),
+        patch.object(S3Response, "_key_response", one_by_one(S3Response._key_response)),
         patch.object(CognitoIdpUserPool, "create_tokens_from_refresh_token", known),
     ):
         yield _deploy()

@@ -87,6 +87,7 @@ class Proof:
             monkeypatch.setattr(client(name), "_make_api_call", partial(self._request, service))
         known = registry.names() | {"flaky": "tests.stepfunctions.engine.flaky"}
         monkeypatch.setattr(registry, "names", lambda: known)
+        registry.find.cache_clear()  # another test may have asked for a type of that name, in vain
         monkeypatch.setattr(publishing, "_known", set())
         monkeypatch.setattr("stepfunctions.engine.control._LOOK_SECONDS", 0)
         self.world.install(monkeypatch)
