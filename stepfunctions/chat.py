@@ -84,7 +84,7 @@ def chat(
                 execution_id=run_id,
                 wait_seconds=left,
             )
-        except Exception:
+        except Exception:  # whatever it is: a thread whose run is not there is not to stay taken
             if _find(RunStore(table), run_id) is None:
                 TurnStore(table).give_back(thread, run_id)
             raise

@@ -75,13 +75,13 @@ def _feed_run(tenant: Tenant, execution_id: str, changes: Sequence[Change]) -> b
             return True
         events = [e for c in changes for e in _decoded(execution_id, workflow_id, c)]
         listeners = list(_listeners(tenant, execution_id, changes, events))
-    except Exception as error:
+    except Exception as error:  # whatever it is: other runs' changes go on; this one's are handed over again
         return _not_fed(tenant, execution_id, "read", error)
     done = True
     for what, tell in listeners:
         try:
             tell()
-        except Exception as error:
+        except Exception as error:  # the others are told all the same
             done = _not_fed(tenant, execution_id, what, error)
     return done
 

@@ -88,7 +88,7 @@ def _look(tenant: Tenant, execution_id: str, changes: Sequence[Change]) -> tuple
         _settle(tenant, execution_id, changes)
         telling = [c for c in changes if _tells(c)]
         return _Told(execution_id, telling), _about(tenant, execution_id, telling) if telling else None
-    except Exception as error:
+    except Exception as error:  # a record that cannot be read holds up no others
         _log(error, tenant)
         return None
 
@@ -96,7 +96,7 @@ def _look(tenant: Tenant, execution_id: str, changes: Sequence[Change]) -> tuple
 def _counted(tenant: Tenant, about: _About, told: list[_Told]) -> bool:
     try:
         _count(tenant, about, told)
-    except Exception as error:
+    except Exception as error:  # whatever it is: it is handed over again, and the others are counted
         _log(error, tenant)
         return False
     return True
@@ -162,7 +162,7 @@ def _tells(change: Change) -> bool:
         if change.sk == "META":
             return any(contribution.of_run(change).values())
         nodes, spent = contribution.of_nodes(change)
-    except Exception as error:
+    except Exception as error:  # likewise
         logger("stream").error("not_counted", **described(error))
         return False
     return bool(nodes) or bool(spent.tokens)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import time
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,6 +21,7 @@ from shared.clock import now_ms, parse
 from shared.errors import Unavailable
 from shared.store.keys import Key
 from shared.store.table import Attr, Change, ConditionFailed, TenantTable, Write
+from shared.store.turns import step_aside
 
 Amounts: TypeAlias = Mapping[str, int]
 Place: TypeAlias = tuple[str, str]  # subject, day (`2026-01-31`)
@@ -33,7 +33,6 @@ _MOST_NAMES: Final = 30_000  # in one item, which has at most 400 KB; what has a
 _MOST_BYTES: Final = 200_000  # deflated: names that a workflow makes up (errors, models) are long, and all differ
 _LANES: Final = 4
 _TRIES: Final = 12
-_PAUSE_S: Final = 0.02
 
 _lane: Final = secrets.randbelow(_LANES)
 
@@ -72,7 +71,7 @@ class CounterStore:
             except Unavailable:  # two transactions met on one item, mostly
                 if attempt == _TRIES - 1:
                     raise
-            time.sleep(_PAUSE_S * (attempt + 1) * (secrets.randbelow(100) / 100))
+            step_aside(attempt)
         raise Unavailable("the counters are busy; try again")
 
     def _marked(self, mark: Mark) -> Write:

@@ -6,8 +6,6 @@ and so does whoever reads the log.
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -20,10 +18,10 @@ from shared.log import logger
 from shared.store.keys import AUDIT_SHARD
 from shared.store.pages import Listing
 from shared.store.table import Directory, TenantTable
+from shared.store.turns import step_aside
 from shared.tenancy import Principal, Tenant, from_record_key
 
 _TRIES: Final = 3
-_PAUSE_S: Final = 0.1
 _AT_ONCE: Final = 40  # a transaction takes a hundred writes; each entry is two
 _ROUNDS: Final = 25
 _LOOKED_AT: Final = 1_000  # entries of all tenants that one sweep hears of
@@ -56,7 +54,7 @@ def append(tenant: Tenant, draft: Draft) -> None:
         try:
             AuditStore(TenantTable(tenant)).append(draft)
             return
-        except Exception as error:
+        except Exception as error:  # whatever it is: what was done is done, and is answered as done
             if attempt == _TRIES - 1:
                 facts: dict[str, Any] = {"action": draft.action, "resource_id": draft.resource_id}
                 facts["actor_id"] = draft.actor.id
@@ -64,7 +62,7 @@ def append(tenant: Tenant, draft: Draft) -> None:
                     "entry_lost", tenant_id=tenant.id, error=type(error).__name__, at=draft.at, **facts
                 )
                 return
-            _pause()
+            step_aside(attempt)
 
 
 def chain(tenant: Tenant) -> int:
@@ -73,7 +71,7 @@ def chain(tenant: Tenant) -> int:
     Raises Unavailable.
     """
     store, done = AuditStore(TenantTable(tenant)), 0
-    for _ in range(_ROUNDS):
+    for attempt in range(_ROUNDS):
         waiting = store.inbox(_AT_ONCE)
         if not waiting:
             return done
@@ -89,7 +87,7 @@ def chain(tenant: Tenant) -> int:
                 if len(waiting) < _AT_ONCE:  # what came since is found by the next who looks
                     return done
         except Unavailable:  # another transaction is at it
-            _pause()
+            step_aside(attempt)
     return done
 
 
@@ -143,7 +141,3 @@ def _fault(before: Head, entry: Entry) -> Fault | None:
     if entry.prev_hash != before.hash:
         return Fault(entry.n, "does not stand on the entry before it")
     return None if entry.hash == hash_of(entry) else Fault(entry.n, "was changed")
-
-
-def _pause() -> None:
-    time.sleep(random.uniform(0, _PAUSE_S))  # noqa: S311 - only to get out of each other's way

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -12,13 +10,12 @@ from typing import Any, Final
 
 from shared.canaries.model import Canary, Count
 from shared.clock import now_ms
-from shared.errors import Conflict, NotFound, Unavailable
+from shared.errors import Conflict, NotFound
 from shared.store.table import Attr, Change, ConditionFailed, Item, TenantTable, Write
+from shared.store.turns import patiently
 from shared.workflows.record import Workflow
 
 _MARKED_S: Final = 30 * 86_400  # longer than the table's stream tells of an end
-_TRIES: Final = 10
-_PAUSE_S: Final = 0.02
 
 
 class CanaryStore:
@@ -88,18 +85,8 @@ class CanaryStore:
             *(Write("Update", (c.pk, c.sk), change=add) for c in counters),
         ]
         with suppress(ConditionFailed):  # it is counted already
-            self._counting(writes)
+            patiently(lambda: self._table.transact(writes))  # the ends of two runs may meet on one counter
         return self.counted(workflow_id, canary_id, window)
-
-    def _counting(self, writes: list[Write]) -> None:
-        for attempt in range(_TRIES):
-            try:
-                self._table.transact(writes)
-                return
-            except Unavailable:  # the ends of two runs met on one counter, mostly
-                if attempt == _TRIES - 1:
-                    raise
-            time.sleep(_PAUSE_S * (attempt + 1) * random.random())  # noqa: S311 - nothing secret
 
     def counted(self, workflow_id: str, canary_id: str, window: int | None = None) -> Count:
         """What was counted in a window, or (None) in all."""

@@ -47,7 +47,7 @@ def create(
     index.create(dimension)
     try:
         _store(who).add(made)
-    except BaseException:
+    except BaseException:  # whatever it is, nobody knows of this index
         index.drop()
         raise
     return made

@@ -83,7 +83,7 @@ async def _renewed(
             granted = await fetched(record.kind, values, allowed_hosts)
             await _keep(store, record, values, granted)
             return granted.access_token
-    except BaseException:
+    except BaseException:  # a cancelled fetch too gives its lease back
         await _released(store, record, lease)
         raise
     await _released(store, record, lease)

@@ -51,7 +51,7 @@ class GraphService:
                 self._store.commit(lease, changed)
                 self._keep(name, lease.fence, changed)
                 return rows
-        except BaseException:
+        except BaseException:  # whatever it is: the next writer is not to wait for the lease to run out
             self._store.release(lease)
             raise
         self._store.release(lease)

@@ -7,8 +7,6 @@ messages, whose turn the conversation is, and the counters. So of two who act at
 from __future__ import annotations
 
 import json
-import random
-import time
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,12 +14,13 @@ from dataclasses import asdict, fields
 from typing import Any, Final
 
 from shared.clock import iso
-from shared.errors import Conflict, NotFound, PreconditionFailed, Unavailable
+from shared.errors import Conflict, NotFound, PreconditionFailed
 from shared.guided.model import Action, Document, Instance, Pending, Permission, Refused, Said
 from shared.ids import digest
 from shared.store.keys import Key, sweep_shard
 from shared.store.pages import Listing, listing_of
 from shared.store.table import Attr, Change, ConditionFailed, Item, TenantTable, Write
+from shared.store.turns import patiently
 
 _PLAIN: Final = (
     "id",
@@ -37,8 +36,6 @@ _PLAIN: Final = (
 )
 _TEMPLATE: Final = "TEMPLATE"
 _LANES: Final = 8
-_TRIES: Final = 8
-_PAUSE_S: Final = 0.02
 _SOON_MS: Final = 60_000  # what has begun and nobody waits for is looked at again after so long
 
 Amounts = Mapping[str, int]
@@ -202,19 +199,13 @@ class InstanceStore:
         return [Write("Update", place, change=Change(add=add))] if add else []
 
     def _transact(self, writes: Sequence[Write]) -> None:
-        for attempt in range(_TRIES):
-            try:
-                self._table.transact(writes)
-                return
-            except ConditionFailed as failed:
-                in_the_way = (failed.item or {}).get("instance_id")
-                if in_the_way is not None:
-                    raise ConversationBusy(in_the_way) from None
-                raise Changed("the instance has been changed meanwhile; read it again") from None
-            except Unavailable:  # two transactions met on one item, mostly
-                if attempt == _TRIES - 1:
-                    raise
-            time.sleep(_PAUSE_S * random.random() * (attempt + 1))  # noqa: S311 - nothing secret
+        try:
+            patiently(lambda: self._table.transact(writes))
+        except ConditionFailed as failed:
+            in_the_way = (failed.item or {}).get("instance_id")
+            if in_the_way is not None:
+                raise ConversationBusy(in_the_way) from None
+            raise Changed("the instance has been changed meanwhile; read it again") from None
 
     def _item(self, instance: Instance) -> Item:
         known = {name: getattr(instance, name) for name in _PLAIN}

@@ -78,7 +78,7 @@ class _Watching(httpx2.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         try:
             answer = await self._inner.handle_async_request(request)
-        except Exception as error:
+        except Exception as error:  # noted for whoever asks why, and raised
             self._seen.failure = error
             raise
         if request.method == "POST":  # servers may refuse the stream (GET) and the end of a session (DELETE)

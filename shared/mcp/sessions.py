@@ -174,7 +174,7 @@ async def session(
     try:
         async with AsyncExitStack() as stack:
             yield Session(await _opened(reach, document, seen, stack), document)
-    except Exception as error:
+    except Exception as error:  # the SDK raises groups, its own and its transport's errors
         raise node_error(error, seen) from None
     finally:
         if usage is not None:
@@ -192,7 +192,7 @@ async def _opened(reach: Reach, document: Mapping[str, Any], seen: Seen, stack: 
         client = Client(await _transport(reach, document, signed, seen), client_info=_CLIENT, cache=None)
         try:
             await stack.enter_async_context(client)
-        except Exception as error:
+        except Exception as error:  # likewise; what is no refusal is raised
             refused = node_error(error, seen).error == "AuthenticationFailed"
             if not refused or signed.token is None or stale is not None:
                 raise

@@ -98,7 +98,7 @@ async def connected(way: Way[T], values: Mapping[str, Any], allowed: frozenset[s
     connection = await _taken(idle, key, way) or await way.open(values, allowed)
     try:
         yield connection
-    except BaseException:
+    except BaseException:  # in what state its user left it is not known
         await _quietly(way.close(connection))
         raise
     try:
@@ -106,7 +106,7 @@ async def connected(way: Way[T], values: Mapping[str, Any], allowed: frozenset[s
     except Exception:  # whatever a driver raises: what was asked is done, only the connection is not kept
         await _quietly(way.close(connection))
         return
-    except BaseException:
+    except BaseException:  # whoever had it has gone
         await _quietly(way.close(connection))
         raise
     idle.held.append((key, time.monotonic(), connection, way.close))

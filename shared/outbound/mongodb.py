@@ -152,7 +152,7 @@ async def _member(
         if isinstance(error, TimeoutError):
             raise NotConnected("Timeout", f"{host} did not take the connection in time") from None
         raise NotConnected("ConnectionFailed", f"{host} cannot be reached as the credential wants it") from None
-    except BaseException:
+    except BaseException:  # what was opened is closed
         await relay.close()
         raise
     options: dict[str, Any] = {}
@@ -182,7 +182,7 @@ async def _member(
     except (PyMongoError, OSError):
         await _close(made)
         raise NotConnected("ConnectionFailed", f"{host} cannot be reached as the credential wants it") from None
-    except BaseException:
+    except BaseException:  # what was opened is closed
         await _close(made)
         raise
     if hello.get("isWritablePrimary", hello.get("ismaster", True)):

@@ -90,7 +90,7 @@ async def _socket(host: str, port: int, found: list[str]) -> socket.socket:
             last = NotConnected("Timeout", f"{host} did not take the connection in time")
         except OSError:
             last = NotConnected("ConnectionFailed", f"{host} cannot be reached")
-        except BaseException:
+        except BaseException:  # what was opened is closed
             link.close()
             raise
         else:

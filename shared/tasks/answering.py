@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NoReturn
 
@@ -12,13 +10,13 @@ from shared.errors import Conflict, Invalid, NotFound, Problem, Unavailable
 from shared.nodes.json_schemas import faults
 from shared.runs.store import RunStore
 from shared.store.table import TenantTable, Write
+from shared.store.turns import step_aside
 from shared.tasks.access import Responder, check_not_starter, electorate
 from shared.tasks.model import DECISIONS, Answer, Task, Vote
 from shared.tasks.store import Kept, TaskStore
 from shared.tenancy import Tenant
 
 _TRIES: Final = 40  # of people who answer at the same moment, each try lets one through
-_PAUSE_S: Final = 0.05
 _MOST_VOTES: Final = 300
 _CLOSED: Final = {
     "completed": ("already_answered", "has been answered already"),
@@ -61,13 +59,13 @@ class Answering:
             self._complete(kept.task, answer, by, also)
 
     def _complete(self, task: Task, answer: Answer, by: Responder, also: Sequence[Write]) -> None:
-        for _ in range(_TRIES):
+        for attempt in range(_TRIES):
             try:
                 if self._tasks.complete(task, answer, by.claimant, also=also):
                     return
                 self.refuse(task.id)
             except Unavailable:  # DynamoDB refuses one of two transactions on the same item
-                _pause()
+                step_aside(attempt)
         raise Unavailable("many people answer this task at this moment; try again")
 
     def _vote(
@@ -83,7 +81,7 @@ class Answering:
             problem = Problem("not_a_vote", "must be approve or reject: the task takes votes", "decision")
             raise Invalid("a task with a quorum is approved or rejected", errors=[problem])
         said = self._tasks.write_said({"comment": comment, "data": data})
-        for _ in range(_TRIES):
+        for attempt in range(_TRIES):
             if kept.task.status != "open":
                 self.refuse(kept.task.id)
             if any(v.person == by.person for v in kept.votes):
@@ -94,7 +92,7 @@ class Answering:
                     return
             except Unavailable:
                 pass
-            _pause()
+            step_aside(attempt)
             kept = self._tasks.get(kept.task.id)
         raise Unavailable("many people vote on this task at this moment; try again")
 
@@ -163,10 +161,6 @@ def for_run(answer: Answer) -> dict[str, Any]:
     if answer.votes is not None:
         given["votes"] = [{**v, "at": iso(v["at"])} for v in answer.votes]
     return given
-
-
-def _pause() -> None:
-    time.sleep(random.uniform(0, _PAUSE_S))  # noqa: S311 - only to get out of each other's way
 
 
 def _check_form(form: Mapping[str, Any], data: Mapping[str, Any]) -> None:

@@ -241,7 +241,7 @@ class TaskService:
         """Do what is due for an open task, and tell people. Whatever fails is the sweeper's to do again."""
         try:
             follow.follow_up(self._table, task_id, time.monotonic() + mails_for_s)
-        except Exception as error:
+        except Exception as error:  # the sweeper looks again; the task itself is as it should be
             logger("tasks").warning("not_followed_up", task_id=task_id, error=type(error).__name__)
 
     def look_again(self, task_id: str, at_ms: int) -> None:

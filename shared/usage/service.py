@@ -71,7 +71,7 @@ def reserve(
         room = None if child and not per else store.take(execution_id, None if child else quotas.concurrent_runs, per)
         if room is not None:
             raise _over(room, now)
-    except BaseException:
+    except BaseException:  # the run does not start: its place is free again
         if most is not None:
             store.give_back(execution_id, workflow_id)
         raise

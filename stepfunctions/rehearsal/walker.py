@@ -285,5 +285,5 @@ def _by_engine(text: str, names: Mapping[str, Any]) -> Any:
         frame.bind(name, value)
     try:
         return expression.evaluate(None, frame)
-    except Exception as error:
+    except Exception as error:  # whatever the library raises is one error to Step Functions
         raise StateError("States.QueryEvaluationError", str(error)) from None

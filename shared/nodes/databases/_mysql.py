@@ -93,7 +93,7 @@ def _in_transaction(server: Connection[Any], call: Call, statement: Statement, s
         plain.execute(f"START TRANSACTION {mode}")
     try:
         outputs = _executed(server, call, "EXECUTE sw" + (" USING " + ", ".join(names) if names else ""))
-    except BaseException:
+    except BaseException:  # what was begun is undone, also for a node whose time is over
         if server.open:
             server.rollback()
         raise

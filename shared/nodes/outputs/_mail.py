@@ -143,7 +143,7 @@ def _greeted(smtp: smtplib.SMTP, tls: str) -> smtplib.SMTP:
         if tls == "starttls":
             smtp.starttls(context=ssl.create_default_context())
             smtp.ehlo()
-    except BaseException:
+    except BaseException:  # the connection is nobody's
         smtp.close()
         raise
     return smtp

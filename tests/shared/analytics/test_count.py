@@ -12,6 +12,7 @@ from shared.analytics.service import count, day_of, days
 from shared.analytics.store import Counted, CounterStore, Mark
 from shared.aws.dynamo import Dynamo
 from shared.errors import Unavailable
+from shared.store import turns
 from shared.store.table import TenantTable
 
 DAY = "2026-01-31"
@@ -68,7 +69,7 @@ def test_all_of_it_or_nothing(tenant, monkeypatch):
         raise Unavailable("busy")
 
     monkeypatch.setattr(Dynamo, "transact", throttled)
-    monkeypatch.setattr(store, "_PAUSE_S", 0)
+    monkeypatch.setattr(turns, "_PAUSE_S", 0)
     with pytest.raises(Unavailable):
         counters.add({("X", DAY): {"n": 1}}, [Mark("run", "6", "9")])
     monkeypatch.undo()
