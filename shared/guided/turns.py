@@ -122,7 +122,7 @@ def ended(instance: Instance, status: str, now_ms: int, current: str | None = No
     took = max(0, now_ms - instance.created_at)
     counts: Counter[str] = Counter({status: 1, "active": -1})
     if status == "completed":
-        counts["seconds"] += took // 1000
+        counts["milliseconds"] += took
         counts[f"took.{max(1, took // 1000).bit_length() - 1}"] += 1
     elif current is not None:
         counts[f"left.{current}"] += 1

@@ -269,7 +269,7 @@ def analytics_of(template: str, counts: Counter[str]) -> GuidedAnalytics:
         expired=counts["expired"],
         failed=counts["failed"],
         completion_rate=round(completed / ended, 4) if ended > 0 else None,
-        mean_seconds=round(counts["seconds"] / completed, 1) if completed > 0 else None,
+        mean_seconds=round(counts["milliseconds"] / completed / 1000, 3) if completed > 0 else None,
         median_seconds=_median(counts),
         steps=[
             StepAnalytics(step=step, reached=counts[f"reached.{step}"], left=counts[f"left.{step}"])

@@ -10,7 +10,7 @@ import pytest
 from shared.settings import settings
 from tests import http_api
 from tests.functions.api.test_webhooks import key_with
-from tests.servers.mcp import own
+from tests.servers.mcp import TIME_SERVER, own
 from tests.servers.mcp.own import Own
 
 SECRET = "hush-hush-token"
@@ -20,7 +20,7 @@ SECRET = "hush-hush-token"
 def server(aws: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Own]:
     with own.serving() as running:
         monkeypatch.setenv("SW_ALLOWED_HOSTS", running.host)
-        monkeypatch.setenv("SW_MCP_STDIO", "time=mcp-server-time --local-timezone UTC")
+        monkeypatch.setenv("SW_MCP_STDIO", f"time={TIME_SERVER} --local-timezone UTC")
         settings.cache_clear()
         yield running
 

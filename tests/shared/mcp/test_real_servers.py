@@ -10,11 +10,11 @@ import pytest
 
 from shared.mcp.results import contents, messages, plain
 from shared.mcp.sessions import Session
-from tests.servers.mcp import everything
+from tests.servers.mcp import TIME_SERVER, everything
 from tests.shared.mcp.calls import failure, inside
 
 TIME = {"name": "time", "transport": "stdio", "command": "time"}
-COMMANDS = {"time": ["mcp-server-time", "--local-timezone", "UTC"]}
+COMMANDS = {"time": [TIME_SERVER, "--local-timezone", "UTC"]}
 
 
 @pytest.fixture(autouse=True)

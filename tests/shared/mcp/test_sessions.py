@@ -18,7 +18,7 @@ from shared.mcp.sessions import MAX_BYTES, MAX_LISTED, Session
 from shared.nodes import json_schemas
 from shared.nodes._credentials import CREDENTIAL_ERRORS
 from shared.nodes.base import NodeError
-from tests.servers.mcp import own
+from tests.servers.mcp import TIME_SERVER, own
 from tests.servers.mcp.scripted import document, listed, scripted, text, tool
 from tests.shared.mcp.calls import failure, inside, world
 from tests.shared.nodes.calls import Keyring, execute
@@ -280,7 +280,7 @@ def test_nothing_is_logged(caplog: pytest.LogCaptureFixture, capfd: pytest.Captu
 def test_a_command_that_says_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sessions, "MAX_BYTES", 100)
     mine = {"name": "time", "transport": "stdio", "command": "time"}
-    commands = {"time": ["mcp-server-time", "--local-timezone", "UTC"]}
+    commands = {"time": [TIME_SERVER, "--local-timezone", "UTC"]}
     said = failure(mine, lambda s: s.call_tool("get_current_time", {"timezone": "UTC"}), mcp_commands=commands)
     assert said.error == "ResponseTooLarge"
 
