@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy, deepcopy
 from functools import cache
+from types import SimpleNamespace
 from typing import Any, Final
 from unittest.mock import patch
 
 import boto3
 import yaml
+from joserfc import jwk
 from moto import mock_aws
+from moto.cognitoidp import models as cognito
 from moto.cognitoidp.exceptions import NotAuthorizedError
-from moto.cognitoidp.models import CognitoIdpUserPool
+from moto.dynamodb.models.table import StreamShard
 from moto.dynamodb.responses import DynamoHandler
+from moto.kms import models as kms
+from moto.kms.utils import generate_private_key
 from moto.s3.responses import S3Response
 
 from infrastructure.local.archive import ROOT
@@ -28,6 +35,13 @@ ENVIRONMENT: Final = {  # before anything makes a client: this account does not 
     "AWS_DEFAULT_REGION": REGION,
     "AWS_EC2_METADATA_DISABLED": "true",
 }
+
+_unused_key = cache(generate_private_key)
+
+
+@cache
+def _pools_key(numbers: str) -> Any:
+    return jwk.RSAKey.import_key(json.loads(numbers))
 
 
 class _Loader(yaml.SafeLoader):
@@ -77,6 +91,10 @@ def account() -> Iterator[dict[str, str]]:
     DynamoDB's writes and transactions are atomic. Moto's are not when threads meet — one reads, the other writes, the
     first writes what it has made of what it read — so here they take turns, S3's too. And Cognito refuses a refresh
     token that it does not know, where moto falls over.
+
+    Three of moto's detours are cut short, or most of the tests' time would go there: it works out the RSA key of every
+    user pool, always the same; makes one for every symmetric KMS key, which has no use for it; and copies, before each
+    transaction, all that the table's stream has ever told, which does not change.
     """
     turn, call_action = threading.RLock(), DynamoHandler.call_action
 
@@ -91,19 +109,28 @@ def account() -> Iterator[dict[str, str]]:
 
         return in_its_turn
 
-    refreshed = CognitoIdpUserPool.create_tokens_from_refresh_token
+    refreshed = cognito.CognitoIdpUserPool.create_tokens_from_refresh_token
 
     def known(pool: Any, token: str) -> Any:
         if token not in pool.refresh_tokens:
             raise NotAuthorizedError("Invalid Refresh Token")
         return refreshed(pool, token)
 
+    def sharing_records(shard: StreamShard, memo: dict[int, Any]) -> StreamShard:
+        made = copy(shard)
+        made.table, made.items = deepcopy(shard.table, memo), list(shard.items)
+        return made
+
+    keys = SimpleNamespace(RSAKey=SimpleNamespace(import_key=lambda numbers: _pools_key(json.dumps(numbers))))
     with (
         mock_aws(),
         patch.object(DynamoHandler, "call_action", in_turn),
+        patch.object(cognito, "jwk", keys),
+        patch.object(kms, "generate_private_key", _unused_key),
+        patch.object(StreamShard, "__deepcopy__", sharing_records, create=True),
         patch.object(S3Response, "_bucket_response", one_by_one(S3Response._bucket_response)),
         patch.object(S3Response, "_key_response", one_by_one(S3Response._key_response)),
-        patch.object(CognitoIdpUserPool, "create_tokens_from_refresh_token", known),
+        patch.object(cognito.CognitoIdpUserPool, "create_tokens_from_refresh_token", known),
     ):
         yield _deploy()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import httpx
@@ -9,9 +10,32 @@ import pytest
 
 from infrastructure.local.interpreter import Functions, running
 from shared.settings import settings
+from stepfunctions import chat, guided, guided_progress, inner, manual
+from stepfunctions.generator import generate
 from tests import smtp_server
 from tests.echo_server import EchoServer, serving
 from tests.smtp_server import SmtpServer
+
+
+class Hurried:
+    """Time in which a sleep is over at once, and lasted as long as it was to."""
+
+    def __init__(self) -> None:
+        self._slept = 0.0
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self._slept
+
+    def sleep(self, seconds: float) -> None:
+        self._slept += seconds
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits for a run's end has waited: nothing runs here."""
+    clock = Hurried()
+    for module in (chat, generate, guided, guided_progress, inner, manual):
+        monkeypatch.setattr(module, "time", clock)
 
 
 @pytest.fixture

@@ -23,14 +23,14 @@ from tests.functions.api.samples import SAMPLES
 from tests.functions.api.test_every_route import DOCUMENT
 
 SCHEMA = schemathesis.openapi.from_dict(DOCUMENT)
-EXAMPLES = int(os.environ.get("STATEWRIGHT_EXAMPLES", "12"))
+EXAMPLES = int(os.environ.get("STATEWRIGHT_EXAMPLES", "20"))
 MOST_SECONDS = 35.0  # of one request: the API function has 29, and this machine other work
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance]
 OPERATIONS = {f"{o.ok().method.upper()} {o.ok().path}": o.ok() for o in SCHEMA.get_all_operations()}
 
 
 @pytest.fixture(autouse=True)
-def unlimited(monkeypatch):
+def unlimited(monkeypatch, hurried):
     monkeypatch.setattr(limits, "DEFAULT_RATE", 10**9)
 
 

@@ -16,7 +16,6 @@ import pytest
 
 from shared import limits
 from shared.nodes import registry
-from stepfunctions.generator import generate
 from tests.functions.api.samples import SAMPLES, SHARED
 from tests.functions.api.test_every_route import DOCUMENT, PREFIX, ROUTES, _resolved, _smallest
 from tests.functions.api.workflows_over_http import Json, created, node, workflow
@@ -93,9 +92,8 @@ JSON: Final = {"content-type": "application/json"}
 
 
 @pytest.fixture(autouse=True)
-def unlimited(monkeypatch):
+def unlimited(monkeypatch, hurried):
     monkeypatch.setattr(limits, "DEFAULT_RATE", 10**9)
-    monkeypatch.setattr(generate, "MAX_WAIT", 0)  # no model answers here
 
 
 def checked(answer: httpx.Response, *sent: Any) -> httpx.Response:
