@@ -43,13 +43,14 @@ class Children:
         it has recorded is kept. Raises NodeError.
         """
         parent, child_id = self._runs.get(self._execution), record.child or ""
-        child, before = self._find(child_id), self._runs.linked(parent.id, child_id)
+        child, before = self._runs.find(child_id), self._runs.linked(parent.id, child_id)
         published = self._published(parent, wanted) if child is None else None
         again = child is not None and before is not None and _to_be_retried(child, before, record)
         # The link comes first: whoever dies after this line leaves a child that the sweeper knows of. It says that the
         # child has been retried only once it has.
         asked = before.attempt if again and before is not None else record.attempts
-        link = ChildLink(child_id, asked, seal(self._tenant, parent.id, child_id, token), now_ms())
+        since = child.attempt + again if child is not None else 0
+        link = ChildLink(child_id, asked, seal(self._tenant, parent.id, child_id, token), now_ms(), since)
         self._runs.link(parent.id, link)
         if published is not None:
             with _places():
@@ -68,7 +69,7 @@ class Children:
 
     def ended(self, child_id: str) -> Ended | None:
         """How a child ended that the state machine waits for no more; None, and the child cancelled, if it has not."""
-        child = self._find(child_id)
+        child = self._runs.find(child_id)
         if child is not None and not child.ended:
             link = self._runs.linked(self._execution, child_id)
             if link is not None and link.token is None:  # it had ended, and somebody has retried it since
@@ -86,12 +87,6 @@ class Children:
         """Close a child. This function may not stop its execution: that, and what follows, is the sweeper's."""
         if self._runs.close(child_id, "cancelled", error=why) is not None:
             self._runs.look_at_child(self._execution, child_id, now_ms())
-
-    def _find(self, child_id: str) -> Run | None:
-        try:
-            return self._runs.get(child_id)
-        except NotFound:
-            return None
 
     def _published(self, parent: Run, wanted: Wanted) -> Published:
         if parent.depth + 1 >= MAX_DEPTH:

@@ -18,7 +18,7 @@ from shared.tasks.service import TaskService
 from shared.tenancy import Tenant
 from shared.usage import service as usage
 from stepfunctions import plans
-from stepfunctions.ending import stop
+from stepfunctions.ending import call_off, stop
 from stepfunctions.plan import Plan
 from stepfunctions.recorded import read
 from stepfunctions.start import launch
@@ -97,13 +97,14 @@ def retry(tenant: Tenant, execution_id: str, budget: Mapping[str, int] | None = 
 
 
 def retriable(tenant: Tenant, execution_id: str) -> Run:
-    """The run, if it is one to be retried. Raises NotFound, Conflict."""
+    """The run, if it is one to be retried; nobody and nothing is at work for it any more. Raises NotFound, Conflict."""
     run = _runs(tenant).get(execution_id)
     if run.status not in ("failed", "cancelled"):
         raise Conflict(
             f"execution {execution_id} is {run.status}; only a failed or cancelled run can be retried",
             code="not_failed",
         )
+    call_off(tenant, run)
     return run
 
 

@@ -13,7 +13,6 @@ from typing import Final
 
 from shared.aws import kms, states
 from shared.clock import now_ms
-from shared.errors import NotFound
 from shared.runs.model import Run
 from shared.runs.store import CHILD_LOOK_MS, RunStore
 from shared.store.table import TenantTable
@@ -21,6 +20,7 @@ from shared.tasks.service import TaskService
 from shared.tenancy import Tenant
 
 _RAREST_MS: Final = 3_600_000  # between two looks at a child that goes on
+_CALL_MS: Final = 900_000  # no call of a function lasts longer (Lambda's limit)
 
 # Why a child was cancelled: nobody waits for it any more. One that was cancelled for its own sake has no error.
 PARENT_ENDED: Final = {
@@ -37,15 +37,25 @@ GIVEN_UP: Final = {
 
 def wind_up(tenant: Tenant, run: Run) -> None:
     """See the module. `run` has ended, in the attempt that it says."""
-    TaskService(tenant).withdraw(run.id)
+    call_off(tenant, run)
+    tell(tenant, run)
+
+
+def call_off(tenant: Tenant, run: Run) -> None:
+    """Withdraw what a run that has ended, in the attempt that it says, has asked of people and of other runs.
+
+    Whoever retries the run does this first: so what is open afterwards is of a later attempt, and a late word of how
+    this one ended leaves it alone.
+    """
+    TaskService(tenant).withdraw(run.id, run.completed_at or now_ms())
     runs = RunStore(TenantTable(tenant))
     for link in runs.waited_for(run.id):
-        if runs.get(run.id).attempt != run.attempt:  # it was retried, and waits for its children again
-            return
-        child = runs.close(link.child, "cancelled", error=PARENT_ENDED)
-        if child is not None:
-            stop(tenant, child)
-    tell(tenant, run)
+        while (child := runs.find(link.child)) is not None and not child.ended:
+            if runs.get(run.id).attempt != run.attempt:
+                return
+            closed = runs.close(child.id, "cancelled", error=PARENT_ENDED, attempt=child.attempt)
+            if closed is not None:  # otherwise it has just ended, or goes on in its next execution
+                stop(tenant, closed)
 
 
 def stop(tenant: Tenant, run: Run) -> None:
@@ -60,7 +70,7 @@ def tell(tenant: Tenant, run: Run) -> None:
         return
     parent_id, runs = run.parent["execution_id"], RunStore(TenantTable(tenant))
     link = runs.linked(parent_id, run.id)
-    if link is not None and link.token is not None:
+    if link is not None and link.token is not None and run.attempt >= link.since:
         states.send_success(unseal(tenant, parent_id, run.id, link.token))
         runs.told(parent_id, run.id, link.token)
 
@@ -83,14 +93,15 @@ def look_at_child(tenant: Tenant, parent_id: str, child_id: str) -> str:
         return "told_already"
     age = now_ms() - link.at
     runs.look_at_child(parent_id, child_id, now_ms() + min(max(age // 2, CHILD_LOOK_MS), _RAREST_MS))
-    try:
-        child = runs.get(child_id)
-    except NotFound:  # deleted, or whoever asked for it died before it was there, and asks again if it is still wanted
+    child = runs.find(child_id)
+    # Deleted, or whoever asked for it (or for its retry) died before that was done, and asks again if it is still
+    # wanted.
+    if child is None or (child.attempt < link.since and age > _CALL_MS):
         runs.told(parent_id, child_id, link.token)
         return "gone"
     if not child.ended and _over(runs, parent_id):
         child = runs.close(child_id, "cancelled", error=PARENT_ENDED) or runs.get(child_id)
-    if not child.ended:
+    if not child.ended or child.attempt < link.since:
         return "goes_on"
     if child.status == "cancelled":
         stop(tenant, child)  # a node that did not want to wait any longer only closed it
@@ -100,7 +111,5 @@ def look_at_child(tenant: Tenant, parent_id: str, child_id: str) -> str:
 
 
 def _over(runs: RunStore, execution_id: str) -> bool:
-    try:
-        return runs.get(execution_id).ended
-    except NotFound:
-        return True
+    run = runs.find(execution_id)
+    return run is None or run.ended

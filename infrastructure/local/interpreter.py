@@ -15,7 +15,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 from unittest.mock import patch
 
 import jsonata
@@ -27,13 +27,19 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_sfn import (
     StateTaskServiceSfn,
 )
+from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function import WaitFunction
+from moto.stepfunctions.parser.asl.eval.environment import Environment
+from moto.stepfunctions.parser.asl.eval.program_state import ProgramStopped
 from moto.stepfunctions.parser.asl.jsonata import jsonata as moto_jsonata
+from moto.stepfunctions.parser.backend.execution import Execution
 from moto.stepfunctions.responses import StepFunctionResponse
 
 from infrastructure.package.interpreter import installed
 from stepfunctions import calls
 
 Function = Callable[[dict[str, Any], Any], Any]
+
+_LISTEN_SECONDS: Final = 0.2  # until a wait sees that its execution was stopped
 
 
 class Context:
@@ -135,6 +141,27 @@ def _known_unless_express(machine: StateMachine, *arguments: Any) -> Any:
     return None if machine.type == "EXPRESS" else _known_execution(machine, *arguments)
 
 
+def _status(execution: Execution) -> str:
+    """Of an execution whose thread has not begun yet moto knows none, and falls over."""
+    return "RUNNING" if execution.exec_status is None else str(execution.exec_status.value)
+
+
+def _wait(_: WaitFunction, env: Environment, wait_seconds: float) -> None:
+    """Of a stop moto tells once, and who is only about to wait does not hear it."""
+    until = time.monotonic() + wait_seconds
+    while env.is_running() and (left := until - time.monotonic()) > 0:
+        env.program_state_event.wait(min(left, _LISTEN_SECONDS))
+
+
+_failed = Environment.set_error
+
+
+def _failed_unless_stopped(env: Environment, error: Any) -> None:
+    """A state that a stop interrupts may fail by that; the execution has been stopped all the same."""
+    if not isinstance(env.program_state(), ProgramStopped):
+        _failed(env, error)
+
+
 _normalised = StateTaskServiceSfn._normalise_parameters
 
 
@@ -156,6 +183,9 @@ def running() -> Iterator[Functions]:
         patch.object(StepFunctionResponse, "start_sync_execution", _start_sync_execution, create=True),
         patch.object(LambdaBackend, "invoke", lambda *given: functions.called(*given)),
         patch.object(StateTaskServiceSfn, "_normalise_parameters", _as_boto_names_them),
+        patch.object(Execution, "status", property(_status)),
+        patch.object(WaitFunction, "_wait_interval", _wait),
+        patch.object(Environment, "set_error", _failed_unless_stopped),
         patch.object(StateMachine, "_handle_name_input_idempotency", _known_unless_express),
     ):
         yield functions

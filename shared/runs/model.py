@@ -76,13 +76,15 @@ class ChildLink:
     """Kept with a run: a child of it, and how the state that waits for the child goes on.
 
     `attempt` is the node's when it last asked; `token` is sealed, and gone once the child's end has been told. `at` is
-    when it was asked (milliseconds since the epoch).
+    when it was asked (milliseconds since the epoch). `since` is the child's first attempt that the token is for: while
+    the child is about to be retried, the next one, so that a late word of how it ended before is not taken for its end.
     """
 
     child: str
     attempt: int
     token: bytes | None
     at: int
+    since: int = 0
 
 
 @dataclass(slots=True)

@@ -48,10 +48,15 @@ class RunStore:
 
     def get(self, execution_id: str, *, consistent: bool = True) -> Run:
         """The run. Raises NotFound."""
-        item = self._table.get(self._keys.run(execution_id), consistent=consistent)
-        if item is None:
+        run = self.find(execution_id, consistent=consistent)
+        if run is None:
             raise NotFound(f"there is no execution {execution_id}")
-        return _from_item(item)
+        return run
+
+    def find(self, execution_id: str, *, consistent: bool = True) -> Run | None:
+        """The run, or None."""
+        item = self._table.get(self._keys.run(execution_id), consistent=consistent)
+        return None if item is None else _from_item(item)
 
     def page(self, workflow_id: str, *, start: dict[str, str] | None, limit: int, **arguments: Any) -> Page:
         """A page of a workflow's runs, newest first, as items; shape them with `shape`."""
@@ -106,15 +111,16 @@ class RunStore:
         *,
         final_output: Mapping[str, Any] | None = None,
         error: Mapping[str, Any] | None = None,
+        attempt: int | None = None,
     ) -> Run | None:
-        """End the run; the first to do so wins, and later ones get None."""
+        """End the run (if it is in this attempt); the first to do so wins, and later ones get None."""
         values: dict[str, Any] = {"status": status, "completed_at": now_ms()}
         if final_output is not None:
             values["final_output"] = json.dumps(final_output)
         if error is not None:
             values["error"] = json.dumps(error)
         change = Change(set=values, remove=["control", "pause_reason", "GSI2PK", "GSI2SK"])
-        return self._change(execution_id, change)
+        return self._change(execution_id, change, None if attempt is None else Attr("attempt").eq(attempt))
 
     def reopen(self, run: Run) -> Run | None:
         """A failed or cancelled run goes on: the next attempt. None if somebody else was first.
@@ -336,7 +342,7 @@ def _to_item(run: Run) -> Item:
 
 
 def _link(item: Item) -> ChildLink:
-    return ChildLink(item["child"], item["attempt"], item.get("token"), item["at"])
+    return ChildLink(item["child"], item["attempt"], item.get("token"), item["at"], item.get("since", 0))
 
 
 def _from_item(item: Item) -> Run:

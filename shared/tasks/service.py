@@ -111,10 +111,11 @@ class TaskService:
         """The ids of a run's tasks that are answered, or may still be."""
         return frozenset(i for i, status in self._tasks.of_run(execution_id) if status in ("open", "completed"))
 
-    def withdraw(self, execution_id: str) -> None:
-        """Close the open tasks of a run that is over."""
+    def withdraw(self, execution_id: str, up_to: int) -> None:
+        """Close the open tasks of a run that ended at this time (ms): later ones are of its next attempt."""
         for task in self.open_tasks(execution_id):
-            self._tasks.close(task, "cancelled")
+            if task.created_at <= up_to:
+                self._tasks.close(task, "cancelled")
 
     # --- for people ------------------------------------------------------------------------------------------------
 

@@ -13,18 +13,20 @@ from shared.aws import kms, states
 from shared.clock import now_ms
 from shared.ids import ulid
 from shared.runs.model import Run
+from shared.runs.store import RunStore
+from shared.tasks.service import TaskService
 from shared.tenancy import Principal, Tenant
 from shared.workflows import service as workflows
 from stepfunctions import calls, control
 from stepfunctions.children import Children
-from stepfunctions.ending import seal, tell, unseal
+from stepfunctions.ending import call_off, seal, tell, unseal
 from stepfunctions.engine.errors import NodeFailed, Stopped
 from stepfunctions.reconcile import ended, sweep
 from stepfunctions.release import publish_workflow
 from tests.stepfunctions.compiler.documents import document, node
 from tests.stepfunctions.engine.conftest import Bench
 from tests.stepfunctions.engine.faults import Killed, Moment, Service, Strike, Wire
-from tests.stepfunctions.engine.sub_workflows import DOUBLE, calling
+from tests.stepfunctions.engine.sub_workflows import ASKING, DOUBLE, calling
 from tests.stepfunctions.engine.test_kill import post
 
 both = pytest.mark.parametrize("moment", ["before", "after"])
@@ -252,3 +254,96 @@ def test_a_child_belongs_to_its_tenant(bench: Bench, tenant: Tenant):
     assert bench.store.waited_for(run.id) == [link]
     assert Children(tenant, run.id).ended(child.id) is not None  # lost, as one that was never there
     assert not bench.get(child).ended
+
+
+def cancelled_with_its_child(bench: Bench) -> tuple[Run, Run, dict[str, Any]]:
+    """A run, its child, and the event of the child's end, which is late."""
+    run = bench.start(calling(publish(bench, DOUBLE, "below")), 4)
+    ask(bench, run, "first")
+    (child,) = children(bench, run)
+    control.cancel(bench.tenant, run.id)
+    return run, child, end_of(bench, child, "ABORTED")
+
+
+def test_a_late_word_of_how_a_child_ended_is_not_its_end_when_it_is_being_retried(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+):
+    """The event comes after the call has written the link, and before it has retried the child."""
+    run, child, late = cancelled_with_its_child(bench)
+    sent: list[str] = []
+    monkeypatch.setattr(states, "send_success", sent.append)
+    control.retry(bench.tenant, run.id)
+
+    def meanwhile(*arguments: Any) -> Run:
+        assert ended(late) == "closed_already"
+        bench.store.look_at_child(run.id, child.id, now_ms() - 1)
+        assert sweep(lambda: 60.0) == {"goes_on": 1}
+        return control.retry(*arguments)
+
+    monkeypatch.setattr("stepfunctions.children.retry", meanwhile)
+    ask(bench, run, "second")
+    assert sent == []
+    bench.call(child)
+    ended(end_of(bench, child, "SUCCEEDED"))
+    assert sent == ["second"]
+    bench.call(run)
+    assert bench.output(run) == 8
+
+
+def test_a_retry_of_a_child_that_died_halfway_is_not_looked_at_for_ever(bench: Bench, monkeypatch: pytest.MonkeyPatch):
+    run, child, _ = cancelled_with_its_child(bench)
+    control.retry(bench.tenant, run.id)
+
+    def dies(*_: Any) -> Run:
+        raise Killed
+
+    with monkeypatch.context() as broken:
+        broken.setattr("stepfunctions.children.retry", dies)
+        with pytest.raises(Killed):
+            ask(bench, run, "second")
+    for minutes, done in ((1, "goes_on"), (20, "gone")):
+        later = now_ms() + minutes * 60_000
+        monkeypatch.setattr("stepfunctions.ending.now_ms", lambda now=later: now)
+        bench.store.look_at_child(run.id, child.id, now_ms() - 1)
+        assert sweep(lambda: 60.0)[done] == 1
+    assert bench.store.waited_for(run.id) == []
+
+
+def test_a_late_word_of_how_a_run_ended_leaves_the_children_of_its_next_attempt_alone(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+):
+    """Whoever winds up is slow: right after it has looked which attempt the run is in, the run is retried."""
+    run = bench.start(calling(publish(bench, DOUBLE, "below")), 4)
+    ask(bench, run, "first")
+    (child,) = children(bench, run)
+    ended_run = bench.store.close(run.id, "failed")
+    assert ended_run is not None
+    look, retried = RunStore.get, []
+
+    def meanwhile(store: RunStore, execution_id: str, **arguments: Any) -> Run:
+        found = look(store, execution_id, **arguments)
+        if execution_id == run.id and not retried:
+            retried.append(execution_id)
+            control.retry(bench.tenant, run.id)
+            ask(bench, run, "second")
+        return found
+
+    with monkeypatch.context() as slow:
+        slow.setattr(RunStore, "get", meanwhile)
+        call_off(bench.tenant, ended_run)
+    assert (retried, bench.get(child).status, bench.get(child).attempt) == ([run.id], "pending", 1)
+
+
+def test_a_late_word_of_how_a_run_ended_leaves_the_questions_of_its_next_attempt_alone(bench: Bench):
+    run = bench.start(ASKING)
+    tasks = TaskService(bench.tenant)
+    ask(bench, run, "first")
+    (first,) = tasks.open_tasks(run.id)
+    ended_run = bench.store.close(run.id, "failed")
+    assert ended_run is not None
+    control.retry(bench.tenant, run.id)  # before the event has come, by which the question is withdrawn
+    assert tasks.get(first.id)[0].status == "cancelled"
+    ask(bench, run, "second")
+    call_off(bench.tenant, ended_run)
+    (second,) = tasks.open_tasks(run.id)
+    assert second.id != first.id
