@@ -11,6 +11,7 @@
     ├── Invalid             422  well-formed, but not acceptable; `errors` says where
     ├── RateLimited         429  try again after `retry_after` seconds
     └── Unavailable         503  try again; nothing was done
+        └── Contended       503  two met on one thing, and this one gave way: try again at once
 
 One place turns these into HTTP (`functions.api.problems`); whoever handles an error logs it, nobody logs and raises.
 """
@@ -118,7 +119,12 @@ class RateLimited(AppError):
 
 
 class Unavailable(AppError):
-    """503."""
+    """503. `retry_after` is in whole seconds."""
 
     status = 503
     code = "unavailable"
+    retry_after = 1
+
+
+class Contended(Unavailable):
+    """503. Loops that step aside do so for this one only: of a service that is down, ten tries are nine too many."""

@@ -26,7 +26,12 @@ def _base32(number: int, length: int) -> str:
 
 def ulid(at_ms: int | None = None) -> str:
     """26 characters: 48 bits of time, 80 bits of randomness."""
-    return _base32(now_ms() if at_ms is None else at_ms, 10) + _base32(int.from_bytes(os.urandom(10), "big"), 16)
+    return time_part(now_ms() if at_ms is None else at_ms) + _base32(int.from_bytes(os.urandom(10), "big"), 16)
+
+
+def time_part(at_ms: int) -> str:
+    """What the ULIDs of this millisecond begin with."""
+    return _base32(at_ms, 10)
 
 
 def new_id(prefix: str) -> str:

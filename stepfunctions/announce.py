@@ -1,4 +1,5 @@
-"""Events for workflows that listen: what a tenant sends over the API, and what its runs and tasks tell.
+"""Events for workflows that listen: what a tenant sends over the API, and what its runs, tasks and guided
+conversations tell.
 
 Both go over the stack's bus as `{tenant, chain, event}`. `event` is a stored value, so that a large one goes by
 reference: `{id, source, detail-type, time, detail}`, as EventBridge shapes events. For `chain` see
@@ -13,7 +14,7 @@ from typing import Any, Final
 from shared.aws import bus
 from shared.clock import iso, now_ms
 from shared.errors import Invalid, NotFound, Problem
-from shared.events.model import Event
+from shared.events.model import Event, GuidedEvent
 from shared.ids import new_id
 from shared.runs.store import RunStore
 from shared.store.table import TenantTable
@@ -53,14 +54,23 @@ def announce(tenant: Tenant, execution_id: str, events: Sequence[Event]) -> None
     Doing it again changes nothing: an event has its id from its place in the table's stream. Raises Unavailable.
     """
     told = [e for e in events if e.type.startswith(("execution_", "task_"))]
-    table = TenantTable(tenant)
-    if not told or not SubscriptionStore(table).any("event_listener"):
+    if not told or not _listens(tenant):
         return
     try:
-        run = RunStore(table).get(execution_id)
+        run = RunStore(TenantTable(tenant)).get(execution_id)
     except NotFound:
         return
     _put(tenant, run.chain + 1, [_shaped(e) for e in told])
+
+
+def announce_guided(tenant: Tenant, events: Sequence[GuidedEvent]) -> None:
+    """Likewise, what became of a guided conversation. It was begun over the API, so a chain begins with it."""
+    if events and _listens(tenant):
+        _put(tenant, 1, [_shaped(e) for e in events])
+
+
+def _listens(tenant: Tenant) -> bool:
+    return SubscriptionStore(TenantTable(tenant)).any("event_listener")
 
 
 def tell_failures(tenant: Tenant, events: Sequence[Event]) -> None:
@@ -72,11 +82,11 @@ def tell_failures(tenant: Tenant, events: Sequence[Event]) -> None:
     bus.put(FAILURE, told)
 
 
-def _shaped(event: Event) -> dict[str, Any]:
+def _shaped(event: Event | GuidedEvent) -> dict[str, Any]:
     facts = event.as_dict()
     sequence, kind, at = facts.pop("sequence"), facts.pop("type"), facts.pop("at")
     return {
-        "id": f"{event.execution_id}-{sequence}",
+        "id": f"{event.subject}-{sequence}",
         "source": OUR_SOURCE,
         "detail-type": kind,
         "time": at,

@@ -108,7 +108,7 @@ def token_call(event: Mapping[str, Any], *, owner: str, remaining: Callable[[], 
         from stepfunctions.control import park
 
         state = f"{event['park']} {run['at']}" if run.get("at") else event["park"]
-        park(tenant, run["execution"], state, token)
+        park(tenant, run["execution"], run.get("attempt", 0), state, token)
         return
     engine, plan = _engine(tenant, run, owner, remaining), plans.load(tenant, run["plan"])
     if not _run(engine.question(plan, run["execution"], event["question"], token, _at(run))):
@@ -118,7 +118,7 @@ def token_call(event: Mapping[str, Any], *, owner: str, remaining: Callable[[], 
 def _engine(tenant: Tenant, run: Mapping[str, Any], owner: str, remaining: Callable[[], float]) -> Engine:
     return Engine(
         runs=RunStore(TenantTable(tenant)),
-        desk=_Waiting(tenant, run["execution"]),
+        desk=_Waiting(tenant, run["execution"], run.get("attempt", 0)),
         objects=payload_objects(tenant),
         new_world=lambda: Outside(tenant, run["execution"]),
         remaining=remaining,
@@ -149,9 +149,10 @@ class _Account:
 class _Waiting:
     """A run's view of what its waits need, imported when it waits: most segments do not, and start sooner so."""
 
-    def __init__(self, tenant: Tenant, execution_id: str) -> None:
+    def __init__(self, tenant: Tenant, execution_id: str, attempt: int) -> None:
         self._tenant = tenant
         self._execution = execution_id
+        self._attempt = attempt
 
     def open(self, task_id: str, node_id: str, asked: Asked, token: str) -> bool:
         return self._desk().open(task_id, node_id, asked, token)
@@ -168,9 +169,9 @@ class _Waiting:
     def _desk(self) -> Desk:
         from shared.tasks.service import TaskService
 
-        return TaskService(self._tenant).desk(self._execution)
+        return TaskService(self._tenant).desk(self._execution, self._attempt)
 
     def _children(self) -> Children:
         from stepfunctions.children import Children
 
-        return Children(self._tenant, self._execution)
+        return Children(self._tenant, self._execution, self._attempt)

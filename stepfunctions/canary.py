@@ -7,13 +7,13 @@ is counted by the table's stream, which may tell of it twice.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from shared.canaries.model import Canary, Count
 from shared.canaries.store import CanaryStore
 from shared.clock import now_ms
-from shared.errors import Conflict, Invalid, Problem
+from shared.errors import Conflict, Invalid, PreconditionFailed, Problem, Unavailable
 from shared.ids import new_id
 from shared.nodes.base import Trigger
 from shared.nodes.registry import find
@@ -22,6 +22,9 @@ from shared.tenancy import Principal, Tenant
 from shared.workflows.record import Workflow
 from shared.workflows.store import Json, WorkflowStore
 from stepfunctions.canary_ends import ended_as, window_at
+
+_NOT: Final = "not_published"
+_TRIES: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +45,13 @@ def begin(
     max_failure_rate: float,
     min_runs: int,
     window_seconds: int,
+    known: int | None = None,
 ) -> CanaryView:
     """Give a version so many of a hundred runs. One that is there already ends: what was counted begins anew.
 
-    Raises NotFound; Conflict (`not_published`, `same_version`, `published_meanwhile`); Invalid (`triggers_differ`: the
-    triggers are the published version's, and those of the canary must be the same).
+    Raises NotFound; PreconditionFailed (`known` is not the revision of the one that is there), Unavailable; Conflict
+    (`not_published`, `same_version`, `published_meanwhile`); Invalid (`triggers_differ`: the triggers are the published
+    version's, and those of the canary must be the same).
     """
     table = TenantTable(who.tenant)
     store = WorkflowStore(table)
@@ -57,7 +62,8 @@ def begin(
     if version == workflow.published_version:
         raise Conflict(f"version {version} is the published one", code="same_version")
     _check_triggers(store.version(workflow, workflow.published_version)[1], document)
-    canary = Canary(
+    canaries = CanaryStore(table)
+    made = Canary(
         id=new_id("cn"),
         version=version,
         instead_of=workflow.published_version,
@@ -68,11 +74,14 @@ def begin(
         started_at=now_ms(),
         started_by=who.id,
     )
-    CanaryStore(table).begin(workflow, canary, candidate.published)
-    return CanaryView(canary, Count(0, 0), Count(0, 0))
-
-
-_NOT: Final = "not_published"
+    for _ in range(_TRIES):
+        before = canaries.find(workflow)
+        revision = 0 if before is None else before.revision
+        _same(known, revision)
+        made = replace(made, revision=revision + 1)
+        if canaries.begin(workflow, made, candidate.published, before):
+            return CanaryView(made, Count(0, 0), Count(0, 0))
+    raise Unavailable("others are changing this at the same time; try again")
 
 
 def get(tenant: Tenant, workflow_id: str) -> CanaryView:
@@ -86,9 +95,13 @@ def get(tenant: Tenant, workflow_id: str) -> CanaryView:
     )
 
 
-def remove(who: Principal, workflow_id: str) -> None:
-    """Every run is of the published version again. Doing it again changes nothing. Raises NotFound."""
+def remove(who: Principal, workflow_id: str, known: int | None = None) -> None:
+    """Every run is of the published version again. Doing it again changes nothing.
+
+    Raises NotFound, PreconditionFailed (as `begin`).
+    """
     store, canary = _last(who.tenant, workflow_id)
+    _same(known, canary.revision)
     if canary.state == "active":
         store.end(workflow_id, ended_as(canary, "removed", who.id, "somebody removed it"))
 
@@ -104,6 +117,12 @@ def promote(who: Principal, workflow_id: str) -> Workflow:
         raise Conflict("the canary has just ended", code="no_canary")
     store.note(workflow_id, ended_as(canary, "promoted", who.id, "somebody made it the published version"))
     return workflows.get(workflow_id)
+
+
+def _same(known: int | None, revision: int) -> None:
+    if known is not None and known != revision:
+        message = f"the canary is at revision {revision} by now; read it again" if revision else "there is no canary"
+        raise PreconditionFailed(message)
 
 
 def _last(tenant: Tenant, workflow_id: str) -> tuple[CanaryStore, Canary]:

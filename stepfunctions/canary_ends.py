@@ -57,7 +57,8 @@ def _withdraw(tenant: Tenant, workflow: Workflow, canary: Canary, count: Count, 
 
 def ended_as(canary: Canary, state: CanaryState, who: str | None, reason: str) -> Canary:
     """The canary as it is kept once it has ended."""
-    return replace(canary, state=state, ended_at=now_ms(), ended_by=who, reason=reason)
+    after = replace(canary, state=state, ended_at=now_ms(), ended_by=who, reason=reason)
+    return replace(after, revision=canary.revision + 1)
 
 
 def window_at(canary: Canary, at_ms: int) -> int:

@@ -28,11 +28,12 @@ MAX_DEPTH: Final = 10  # runs below each other; workflows that run themselves ha
 
 
 class Children:
-    """The children of one run."""
+    """The children of one run, as it sees them in this attempt."""
 
-    def __init__(self, tenant: Tenant, execution_id: str) -> None:
+    def __init__(self, tenant: Tenant, execution_id: str, attempt: int = 0) -> None:
         self._tenant = tenant
         self._execution = execution_id
+        self._attempt = attempt
         self._table = TenantTable(tenant)
         self._runs = RunStore(self._table)
 
@@ -50,7 +51,8 @@ class Children:
         # child has been retried only once it has.
         asked = before.attempt if again and before is not None else record.attempts
         since = child.attempt + again if child is not None else 0
-        link = ChildLink(child_id, asked, seal(self._tenant, parent.id, child_id, token), now_ms(), since)
+        sealed = seal(self._tenant, parent.id, child_id, token)
+        link = ChildLink(child_id, asked, sealed, now_ms(), since, self._attempt)
         self._runs.link(parent.id, link)
         if published is not None:
             with _places():

@@ -56,11 +56,13 @@ def _asked(tenant: Tenant, execution_id: str, control: str | None) -> Run:
     return run
 
 
-def park(tenant: Tenant, execution_id: str, state: str, token: str) -> None:
-    """A state machine has come to rest: keep the token with which it goes on, or use it if it is to go on already."""
+def park(tenant: Tenant, execution_id: str, attempt: int, state: str, token: str) -> None:
+    """A state machine has come to rest in this attempt: keep the token with which it goes on, or use it if it is to go
+    on already.
+    """
     runs = _runs(tenant)
     sealed = kms.encrypt(tenant, token.encode(), execution=execution_id)
-    runs.park(execution_id, state, sealed)
+    runs.park(execution_id, state, sealed, attempt)
     # Looked at after the token is kept: whoever resumes clears the flag first and reads the tokens second.
     if runs.rest(execution_id, "requested", if_asked=True) is None:
         states.send_success(token)
@@ -113,14 +115,15 @@ def reopen(tenant: Tenant, run: Run, plan: Plan) -> Run:
     RateLimited where there is no place for it.
     """
     runs = _runs(tenant)
-    for state, sealed in runs.parked(run.id):
-        runs.unpark(run.id, state, sealed)  # nobody waits with these any more
+    before = runs.parked(run.id)
     capped = plan.max_concurrency is not None
     child = run.parent is not None
     usage.reserve(tenant, run.id, run.workflow_id, most=plan.max_concurrency, again=True, child=child)
     again = runs.reopen(replace(run, capped=capped))
     if again is None:  # whoever was first has the place, and gives it back
         raise Conflict(f"execution {run.id} is being retried already", code="not_failed")
+    for state, sealed in before:
+        runs.unpark(run.id, state, sealed)  # nobody waits with these any more
     with suppress(Unavailable):  # the run is open again: the sweeper launches what could not be launched now
         launch(tenant, again, tuple(q.timeout_seconds for q in plan.questions))
     return again

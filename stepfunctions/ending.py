@@ -100,7 +100,7 @@ def look_at_child(tenant: Tenant, parent_id: str, child_id: str) -> str:
         runs.told(parent_id, child_id, link.token)
         return "gone"
     if not child.ended and _over(runs, parent_id):
-        child = runs.close(child_id, "cancelled", error=PARENT_ENDED) or runs.get(child_id)
+        child = runs.close(child_id, "cancelled", error=PARENT_ENDED, attempt=child.attempt) or child
     if not child.ended or child.attempt < link.since:
         return "goes_on"
     if child.status == "cancelled":

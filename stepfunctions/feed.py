@@ -1,7 +1,10 @@
-"""From the table's stream to events: what the journal, a run and its tasks tell when they change.
+"""From the table's stream to events: what the journal, a run and its tasks tell when they change. What guided
+conversations tell is `stepfunctions.guided_events`.
 
 All of a run's changes are in one partition, so the stream has them in order; the events take their order from it.
-Events are written into that partition too. Such writes tell nothing, so the stream does not feed itself.
+Events are written into that partition too. Such writes tell nothing, so the stream does not feed itself. It may be
+behind when a run is deleted, and write events of what came before beside nothing: so it removes them where, in its
+order, it comes to the deletion. To ask before each write would cost every event a read, and leave a gap all the same.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ from shared.events.service import publish
 from shared.log import logger
 from shared.runs.model import ENDED, NodeRecord
 from shared.runs.store import RunStore
-from shared.store.keys import execution_of
+from shared.store.keys import execution_of, is_guided
 from shared.store.table import TenantTable
 from shared.tenancy import Tenant, from_record_key
 from shared.webhooks_out.outbox import tell as webhooks_out
@@ -38,30 +41,42 @@ _Told: TypeAlias = Iterator[tuple[str, int | None, Mapping[str, Any]]]  # type, 
 def feed(records: Sequence[Mapping[str, Any]]) -> list[str]:
     """Publish what the stream's records tell; gives the sequence numbers that are to be handed over again."""
     runs: dict[tuple[Tenant, str], list[tuple[str, Change]]] = {}
+    guided: dict[tuple[Tenant, str], list[tuple[str, Change]]] = {}
     for record in records:
         try:
             change = read(record)
         except Undecodable as error:
             logger("stream").error("skipped", **described(error))
             continue
-        tenant, execution_id = _whose(change)
-        if tenant is not None and execution_id is not None:
+        tenant, subject_id = _whose(change)
+        if tenant is not None and subject_id is not None:
             number = record["dynamodb"]["SequenceNumber"]
-            runs.setdefault((tenant, execution_id), []).append((number, change))
+            into = guided if is_guided(change.pk) else runs
+            into.setdefault((tenant, subject_id), []).append((number, change))
     with ThreadPoolExecutor(_TOGETHER) as pool:
         fed = list(pool.map(lambda run: _feed_run(run[0][0], run[0][1], [c for _, c in run[1]]), runs.items()))
-    uncounted = heard({run: [c for _, c in changes] for run, changes in runs.items()})
-    return [told[0][0] for done, (run, told) in zip(fed, runs.items(), strict=True) if not done or run in uncounted]
+    there = {run: [c for _, c in told if c.new is not None] for run, told in runs.items()}
+    uncounted = heard({run: changes for run, changes in there.items() if changes})
+    again = [told[0][0] for done, (run, told) in zip(fed, runs.items(), strict=True) if not done or run in uncounted]
+    return again + [told[0][0] for whose, told in guided.items() if not _feed_guided(*whose, [c for _, c in told])]
 
 
 def _whose(change: Change) -> tuple[Tenant | None, str | None]:
-    """The tenant and the run that a change is about, if it is one that may tell something."""
-    telling = change.sk == "META" or change.sk.startswith(("J#", "TASK#"))
-    execution_id = execution_of(change.pk) if telling and change.new is not None else None
+    """The tenant, and the run or guided conversation, that a change is about, if it is one that may tell something."""
+    telling = change.sk == "META" or (change.new is not None and change.sk.startswith(("J#", "TASK#")))
+    subject_id = execution_of(change.pk) if telling else None
+    if change.new is not None and is_guided(change.pk):
+        subject_id = change.sk
     try:
-        return (from_record_key(change.pk) if execution_id else None), execution_id
+        return (from_record_key(change.pk) if subject_id else None), subject_id
     except ValueError:
         return None, None
+
+
+def _feed_guided(tenant: Tenant, instance_id: str, changes: Sequence[Change]) -> bool:
+    from stepfunctions.guided_events import fed  # few changes are a guided conversation's
+
+    return fed(tenant, instance_id, changes)
 
 
 def _feed_run(tenant: Tenant, execution_id: str, changes: Sequence[Change]) -> bool:
@@ -70,11 +85,14 @@ def _feed_run(tenant: Tenant, execution_id: str, changes: Sequence[Change]) -> b
     Whoever cannot be told does not keep the others from being told: Lambda hands a batch over some times, not for ever.
     """
     try:
+        listeners: list[tuple[str, Callable[[], object]]] = []
         workflow_id = _workflow_of(tenant, execution_id)
-        if workflow_id is None:
-            return True
-        events = [e for c in changes for e in _decoded(execution_id, workflow_id, c)]
-        listeners = list(_listeners(tenant, execution_id, changes, events))
+        if workflow_id is not None:
+            events = [e for c in changes for e in _decoded(execution_id, workflow_id, c)]
+            listeners = list(_listeners(tenant, execution_id, changes, events))
+        if deleted := [_place(c) for c in changes if c.new is None]:
+            remove = RunStore(TenantTable(tenant)).delete_events
+            listeners.append(("deletion", partial(remove, execution_id, deleted[-1])))
     except Exception as error:  # whatever it is: other runs' changes go on; this one's are handed over again
         return _not_fed(tenant, execution_id, "read", error)
     done = True
@@ -146,8 +164,7 @@ def events_of(execution_id: str, workflow_id: str, change: Change) -> list[Event
         return []
     return [
         Event(
-            # As wide as any sequence number (40 digits) and any count of records in a pack.
-            sequence=f"{int(change.sequence):040d}-{index:05d}",
+            sequence=f"{_place(change)}-{index:05d}",  # as wide as any count of records in a pack
             type=_known(kind),
             execution_id=execution_id,
             workflow_id=workflow_id,
@@ -156,6 +173,11 @@ def events_of(execution_id: str, workflow_id: str, change: Change) -> list[Event
         )
         for index, (kind, at, facts) in enumerate(told)
     ]
+
+
+def _place(change: Change) -> str:
+    """Where a change is in the stream, as wide as any sequence number (40 digits)."""
+    return f"{int(change.sequence):040d}"
 
 
 def _known(kind: str) -> EventType:
@@ -235,8 +257,8 @@ def _task(old: Item | None, new: Item) -> _Told:
 
 
 def _workflow_of(tenant: Tenant, execution_id: str) -> str | None:
-    """The workflow of a run; None when the run was deleted — nothing is written beside it then — or is yet to come:
-    the journal of a run that begins with results is written before the run.
+    """The workflow of a run; None when the run was deleted — nothing is to be written beside it then — or is yet to
+    come: the journal of a run that begins with results is written before the run.
     """
     try:
         return _workflow_of_known(tenant, execution_id)

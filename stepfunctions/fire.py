@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from shared.clock import iso, now_ms
-from shared.errors import Conflict, NotFound
+from shared.errors import Conflict, NotFound, Unavailable
 from shared.ids import digest, new_id
 from shared.runs.model import NodeRecord, Run
 from shared.store.table import Attr, ConditionFailed, TenantTable
@@ -93,14 +94,21 @@ def due(tenant: Tenant, schedule_id: str, instant_ms: int) -> Run | None:
     instant = iso(instant_ms)
     by = {"kind": "schedule", "id": schedule_id, "user": None}
     occasion = digest("schedule", schedule_id, instant)
-    return fire(tenant, version, schedule.node_id, {"timestamp": instant}, by, occasion=occasion)
+    run = fire(tenant, version, schedule.node_id, {"timestamp": instant}, by, occasion=occasion)
+    # After the run, and whoever repeats the call repeats this too: what is noted has begun, and nothing is missed.
+    TriggerStore(TenantTable(tenant)).note_fired(schedule_id, instant_ms, run.id)
+    return run
 
 
 def run_now(who: Principal, schedule_id: str) -> Run:
     """Start a schedule's run at once, whether or not it is paused. Raises NotFound; Conflict if it is not published."""
-    schedule = TriggerStore(TenantTable(who.tenant)).schedule(schedule_id)
+    store = TriggerStore(TenantTable(who.tenant))
+    schedule, instant_ms = store.schedule(schedule_id), now_ms()
     version = published(who.tenant, schedule.workflow_id)
     if version is None or (schedule.node_id, "schedule") not in version.triggers:
         raise Conflict("the workflow is not published with this schedule", code="not_published")
     by = {"kind": "schedule", "id": schedule_id, "user": who.person}
-    return fire(who.tenant, version, schedule.node_id, {"timestamp": iso(now_ms())}, by)
+    run = fire(who.tenant, version, schedule.node_id, {"timestamp": iso(instant_ms)}, by)
+    with suppress(Unavailable):  # the run has begun: whoever was told otherwise would start another
+        store.note_fired(schedule_id, instant_ms, run.id)
+    return run

@@ -88,7 +88,12 @@ def listing(
         )
 
     filters = f"{status} {conversation_id} {user_id} {template}"
-    return InstanceStore(TenantTable(who.tenant)).page(owner, filters, cursor, limit, keep)
+    store = InstanceStore(TenantTable(who.tenant))
+    if conversation_id is not None and status == "active" and not cursor:
+        active = store.active_in(conversation_id)  # one at most
+        found = [] if active is None else [store.get(active)]
+        return Listing([f for f in found if keep(f) and owner in (None, f.user_id)], None)
+    return store.page(owner, filters, cursor, limit, keep)
 
 
 # --- beginning and talking -----------------------------------------------------------------------------------------

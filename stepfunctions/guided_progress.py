@@ -76,7 +76,7 @@ def look_at(tenant: Tenant, instance_id: str) -> str:
             return "goes_on"
         return "expired"
     if rests(found):
-        store.look_again(instance_id, found.expires_at)
+        store.look_again(instance_id, found.expires_at, found.version)
     return "goes_on"
 
 

@@ -89,7 +89,7 @@ def listing(
         digest("executions", workflow_id, str(status), str(since), str(before)),
         cursor,
         limit,
-        lambda start, n: runs.page(workflow_id, start=start, limit=n, condition=condition),
+        lambda start, n: runs.page(workflow_id, start=start, limit=n, since=since, before=before, condition=condition),
         lambda item: _summary(runs.shape(item)),
     )
 

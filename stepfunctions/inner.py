@@ -20,7 +20,7 @@ from shared.runs.store import RunStore
 from shared.store.table import TenantTable
 from shared.tenancy import Tenant
 from shared.workflows.model import Connection, Document, Node, WorkflowSettings
-from shared.workflows.service import RESERVED_PREFIX
+from shared.workflows.record import RESERVED_PREFIX
 from stepfunctions.engine.payloads import Value
 from stepfunctions.fire import fire
 from stepfunctions.manual import awaited

@@ -7,10 +7,13 @@ itself, every minute, at what is due. Both come to the same few decisions, and m
 from __future__ import annotations
 
 import json
+import random
 import re
+import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 from shared.audit import service as audit
@@ -20,7 +23,8 @@ from shared.errors import NotFound
 from shared.log import logger
 from shared.runs.model import Run
 from shared.runs.store import RunStore
-from shared.store.keys import CHILD, QUOTA, execution_of, is_guided, sweep_shards
+from shared.side_by_side import in_turn, side_by_side
+from shared.store.keys import CHILD, QUOTA, SWEEP_SHARDS, execution_of, is_guided, sweep_shards
 from shared.store.table import Directory, TenantTable
 from shared.tasks.service import TaskService
 from shared.tenancy import Tenant, from_envelope, from_record_key
@@ -29,7 +33,8 @@ from stepfunctions.ending import look_at_child, wind_up
 from stepfunctions.engine.boundary import described
 from stepfunctions.start import launch
 
-_AT_ONCE: Final = 100  # things of one shard that one sweep looks at
+_AT_ONCE: Final = 100  # things of one shard that a sweep hears of at once
+_LOOKS: Final = 6  # at the same time; with the audit log's no more than a client has connections
 _RESERVE_SECONDS: Final = 10.0
 _MAILS_SECONDS: Final = 15.0  # a sweep writes mails for so long: a slow mail server must not hold up what else is due
 _MINUTE: Final = 60_000
@@ -69,7 +74,7 @@ def _conclude(tenant: Tenant, run: Run, status: str, error: Any = None) -> str:
         closed, what = _ENDS[status]
         told = f"{what} ({error})" if isinstance(error, str) and _ERROR_NAME.fullmatch(error) else what
         failure = None if closed != "failed" else _failure("Timeout" if status == "TIMED_OUT" else "Internal", told)
-        won = RunStore(TenantTable(tenant)).close(run.id, closed, error=failure)
+        won = RunStore(TenantTable(tenant)).close(run.id, closed, error=failure, attempt=run.attempt)
         done = closed if won is not None else "closed_already"
     wind_up(tenant, run)
     return done
@@ -90,15 +95,35 @@ def _failure(error: str, message: str) -> dict[str, Any]:
 def sweep(remaining: Callable[[], float]) -> dict[str, int]:
     """Look at what is due, as long as time remains (seconds); gives how often what was done."""
     done: Counter[str] = Counter()
+    counting = threading.Lock()
     mails_until = time.monotonic() + _MAILS_SECONDS
-    for shard in sweep_shards():
-        for entry in Directory().due(shard, iso(now_ms()), _AT_ONCE):
-            if remaining() < _RESERVE_SECONDS:
-                done["left"] += 1
-                continue
-            done[_look_at(entry, mails_until)] += 1
-    audit.chain_due(remaining)
+
+    def time_remains() -> bool:
+        return remaining() >= _RESERVE_SECONDS
+
+    def look(entry: Mapping[str, Any]) -> None:
+        what = _look_at(entry, mails_until) if time_remains() else "left"
+        with counting:
+            done[what] += 1
+
+    with ThreadPoolExecutor(1) as beside:  # many runs must not hold up the audit log, nor its entries the runs
+        chained = beside.submit(audit.chain_due, remaining)
+        side_by_side(_due(time_remains), look, _LOOKS)
+        chained.result()
     return dict(done)
+
+
+def _due(time_remains: Callable[[], bool]) -> Iterator[Mapping[str, Any]]:
+    """What is due by now, of all shards in turn, in an order that changes: none is left over each time."""
+    now = iso(now_ms())
+
+    def of(shard: str) -> Iterator[Mapping[str, Any]]:
+        for entries in Directory().due(shard, now, _AT_ONCE):
+            yield from entries
+            if not time_remains():
+                return
+
+    return in_turn(of(shard) for shard in random.sample(sweep_shards(), SWEEP_SHARDS))
 
 
 def _look_at(entry: Mapping[str, Any], mails_until: float = 0.0) -> str:
@@ -173,7 +198,8 @@ def _launch_again(tenant: Tenant, run: Run) -> str:
     try:
         plan = plans.load(tenant, run.plan)
     except LookupError:
-        RunStore(TenantTable(tenant)).close(run.id, "failed", error=_failure("Internal", "the run's plan is gone"))
+        gone = _failure("Internal", "the run's plan is gone")
+        RunStore(TenantTable(tenant)).close(run.id, "failed", error=gone, attempt=run.attempt)
         return "failed"
     launch(tenant, run, tuple(q.timeout_seconds for q in plan.questions))
     return "launched"

@@ -17,7 +17,7 @@ from shared.runs.store import RunStore
 from shared.store.table import Attr, TenantTable
 from shared.tenancy import Principal, Tenant
 from shared.workflows.model import Document
-from shared.workflows.record import Version, Workflow
+from shared.workflows.record import Version, Workflow, being_deleted
 from shared.workflows.service import document_of
 from shared.workflows.store import Json, WorkflowStore
 from stepfunctions.published import Published, in_service
@@ -73,16 +73,24 @@ def unpublish_workflow(tenant: Tenant, workflow_id: str) -> None:
 def delete_workflow(tenant: Tenant, workflow_id: str, revision: int | None) -> None:
     """Remove a workflow with its versions and triggers. Its runs stay readable.
 
+    From the first write on it is out of service and stays so: its triggers start nothing; saving, publishing and
+    executing it are refused (409 `being_deleted`). Where a later step fails, lists and GET still show it, not
+    published, so that whoever asked finds it: deleting it again goes on from there, at the same revision.
+
     Raises NotFound, PreconditionFailed; Conflict while runs of it go on. Of a workflow with very many runs only the
     newest are looked at; an older one that still goes on does so to its end, for a run needs no more than its plan.
+    Raises Unavailable if not all of it could be done; a repeat does the rest.
     """
     store = WorkflowStore(TenantTable(tenant))
     workflow = store.get(workflow_id)
     if revision is not None and revision != workflow.revision:
         raise PreconditionFailed(f"the workflow is at revision {workflow.revision} by now; read it again")
-    going_on = _open_run(tenant, workflow_id)
-    if going_on is not None:
-        raise Conflict(f"execution {going_on} has not ended; cancel it first", code="workflow_has_runs")
+    if workflow.deleting_since is None:
+        going_on = _open_run(tenant, workflow_id)
+        if going_on is not None:
+            raise Conflict(f"execution {going_on} has not ended; cancel it first", code="workflow_has_runs")
+        # Before any trigger goes: a save or a publication that comes meanwhile cannot bring the workflow back without.
+        store.begin_removal(workflow, now_ms())
     _sync(tenant, workflow_id, workflow.latest_version, None)
     store.remove(workflow)
 
@@ -90,10 +98,13 @@ def delete_workflow(tenant: Tenant, workflow_id: str, revision: int | None) -> N
 def runnable(tenant: Tenant, workflow_id: str, version: WhichVersion = None) -> Published:
     """What starting this version takes. None: the published version or, while there is none, the draft.
 
-    A draft is compiled when it is first run after a change. Raises NotFound; Invalid for a draft with problems.
+    A draft is compiled when it is first run after a change. Raises NotFound; Invalid for a draft with problems;
+    Conflict (`being_deleted`).
     """
     store = WorkflowStore(TenantTable(tenant))
     workflow = store.get(workflow_id)
+    if workflow.deleting_since is not None:
+        raise being_deleted(workflow_id)
     served = in_service(workflow.published, workflow.canary) if version is None else None
     if served is not None:
         return served

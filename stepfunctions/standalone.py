@@ -9,8 +9,9 @@
     {"credential": {"name", "kind", "values"}}                        a credential, encrypted from then on
     {"schedule": "<node>", "time": "<RFC 3339>"}                      an instant of a schedule is due
 
-`project.json` beside the packages says what the stack runs: `{published, plan, resources}`. The one tenant of such a
-stack has a fixed id; it keeps nothing apart, for there is nobody else.
+`project.json` beside the packages says what the stack runs: `{published, plan, resources}`; of a prompt, `resources`
+may have several versions. The one tenant of such a stack has a fixed id; it keeps nothing apart, for there is nobody
+else.
 """
 
 from __future__ import annotations
@@ -18,15 +19,16 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 from shared.clock import iso, now_ms, parse
-from shared.errors import AppError, BadRequest, Conflict
+from shared.errors import AppError, BadRequest, Conflict, NotFound
 from shared.ids import digest
-from shared.resources.model import NAME
+from shared.resources.model import NAME, Resource
+from shared.resources.store import ResourceStore
 from shared.runs.store import RunStore
 from shared.store.table import TenantTable
 from shared.tenancy import Principal, Tenant, from_envelope
@@ -168,19 +170,25 @@ def _caller() -> Principal:
 @cache
 def _ready(tenant: Tenant) -> Published:
     """What a run takes: the plan in the bucket and the tenant's named things in the table, put there if need be."""
-    from shared.resources.model import Resource
-    from shared.resources.store import ResourceStore
-
     project = json.loads(PROJECT.read_bytes())
     plan = Plan.from_dict(project["plan"])
     plans.store(tenant, plan)
     store, now = ResourceStore(TenantTable(tenant)), now_ms()
-    for each in project["resources"]:
-        made = Resource(each["kind"], each["name"], each["shown"], 1, now, now, "standalone", each["document"])
-        try:
-            store.create(made)
-        except Conflict:
-            before = store.get(made.kind, made.name)
-            if before.document != made.document:
-                store.save(before, made)
+    things: dict[tuple[str, str], list[Resource]] = {}
+    for each in project["resources"]:  # the versions of a thing in their order: the last is what it is now
+        at = (each["version"], now, now, "standalone")
+        made = Resource(each["kind"], each["name"], each["shown"], *at, each["document"])
+        things.setdefault((made.kind, made.name), []).append(made)
+    for *earlier, made in things.values():
+        if not _kept(store, made, earlier):
+            store.restore(made, earlier)
     return Published.from_dict(project["published"])
+
+
+def _kept(store: ResourceStore, made: Resource, earlier: Sequence[Resource]) -> bool:
+    try:
+        now = store.get(made.kind, made.name)
+        same = (now.version, now.document) == (made.version, made.document)
+        return same and all(store.version(now, each.version).document == each.document for each in earlier)
+    except NotFound:
+        return False

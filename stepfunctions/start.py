@@ -108,8 +108,9 @@ def refuse(
 
 
 def _refuse(runs: RunStore, run: Run, error: Mapping[str, Any]) -> Run:
-    runs.create(run)
-    return runs.close(run.id, "failed", error=error) or runs.get(run.id)
+    # Ended from the first: another delivery may have found a place for it meanwhile, and that run is not to be closed.
+    refused = replace(run, status="failed", completed_at=run.created_at, error=error)
+    return refused if runs.create(refused) else runs.get(run.id)
 
 
 def _find(runs: RunStore, execution_id: str) -> Run | None:

@@ -82,10 +82,11 @@ class Statewright:
         """
         if _may_have_a_body(operation):
             arguments.setdefault("body", None)  # the generated code would send its own mark for "not given"
-        answer = operation.sync_detailed(*path, client=self.client, **arguments)
-        if answer.status_code >= HTTPStatus.BAD_REQUEST:
-            raise _problem(answer.status_code, answer.content)
-        return answer.parsed
+        response = self.client.get_httpx_client().request(**operation._get_kwargs(*path, **arguments))
+        if response.status_code >= HTTPStatus.BAD_REQUEST:
+            # Not parsed by the generated code: what stands before the API says 429 or 503 in words of its own.
+            raise _problem(response.status_code, response.content)
+        return operation._parse_response(client=self.client, response=response)
 
     def pages(self, operation: ModuleType, *path: str, **arguments: Any) -> Iterator[Any]:
         """Everything in a list, read page by page."""

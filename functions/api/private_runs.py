@@ -19,7 +19,7 @@ from shared.runs.model import Run
 from shared.runs.store import RunStore
 from shared.store.table import TenantTable
 from shared.tenancy import Principal
-from shared.workflows.service import RESERVED_PREFIX
+from shared.workflows.record import RESERVED_PREFIX
 
 _PRIVATE: Final = RESERVED_PREFIX + "guided"
 _AGAIN: Final = ("/retry", "/replay")

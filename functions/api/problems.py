@@ -17,12 +17,17 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from shared.errors import AppError, Problem
+from shared.log import logger
 from shared.problems import MEDIA_TYPE, document
+from stepfunctions.engine.boundary import described
 
+_log = logger("api")
 _MAX_ERRORS: Final = 50
 _MAX_PATH: Final = 200
+_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _CODES: Final = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 413: "too_large", 415: "media_type"}
 
 SCHEMA: Final[dict[str, Any]] = {
@@ -53,11 +58,14 @@ SCHEMA: Final[dict[str, Any]] = {
     },
 }
 # What every route may answer beside its own success; in the OpenAPI document in place of FastAPI's own 422.
+_CONTENT: Final = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
 RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
-    "4XX": {
-        "description": "A problem: see `code` and `errors`",
-        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-    }
+    "4XX": {"description": "A problem: see `code` and `errors`", "content": _CONTENT},
+    "503": {
+        "description": "Something that this needs cannot be reached now: worth another try",
+        "content": _CONTENT,
+        "headers": {"Retry-After": {"description": "Seconds", "required": True, "schema": {"type": "integer"}}},
+    },
 }
 
 
@@ -78,7 +86,7 @@ def of_app_error(request_id: str, error: AppError) -> JSONResponse:
     headers: dict[str, str] = {}
     if error.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    retry_after = getattr(error, "retry_after", 1 if error.status == 503 else None)
+    retry_after = getattr(error, "retry_after", None)
     if retry_after is not None:
         headers["Retry-After"] = str(retry_after)
     return response(request_id, error.status, error.code, error.detail, error.errors, headers)
@@ -110,10 +118,15 @@ def of_validation(request_id: str, error: RequestValidationError) -> JSONRespons
     return response(request_id, 422, "invalid", detail, problems)
 
 
-def of_http(request_id: str, error: HTTPException) -> JSONResponse:
-    """The answer for what the framework itself refuses: unknown paths, methods, unreadable bodies."""
-    code = _CODES.get(error.status_code, "http_error")
-    return response(request_id, error.status_code, code, str(error.detail), (), error.headers)
+def of_http(request_id: str, error: HTTPException, allowed: Sequence[str] = ()) -> JSONResponse:
+    """The answer for what the framework itself refuses: unknown paths, methods, unreadable bodies.
+
+    `allowed` are the methods that the path has; the framework names those of the first route it came to.
+    """
+    code, headers = _CODES.get(error.status_code, "http_error"), dict(error.headers or {})
+    if error.status_code == 405 and allowed:
+        headers["Allow"] = ", ".join(allowed)
+    return response(request_id, error.status_code, code, str(error.detail), (), headers)
 
 
 def of_crash(request_id: str) -> JSONResponse:
@@ -126,6 +139,8 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(AppError)
     async def app_error(request: Request, error: AppError) -> JSONResponse:
+        if error.__cause__ is not None and error.status >= 500:  # what AWS said is for our log, not for the caller
+            _log.warning("unavailable", request_id=request.state.request_id, **described(error.__cause__))
         return of_app_error(request.state.request_id, error)
 
     @app.exception_handler(RequestValidationError)
@@ -134,4 +149,15 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:
-        return of_http(request.state.request_id, error)
+        return of_http(request.state.request_id, error, _allowed(request) if error.status_code == 405 else ())
+
+
+def _allowed(request: Request) -> list[str]:
+    """The methods with which some route would take the request; none if it was a route that refused this one."""
+    routes = request.app.routes
+    place = {"type": "http", **{name: request.scope.get(name, "") for name in ("path", "root_path")}}
+
+    def taken(method: str) -> bool:
+        return any(route.matches({**place, "method": method})[0] is Match.FULL for route in routes)
+
+    return [] if taken(request.method) else [method for method in _METHODS if taken(method)]

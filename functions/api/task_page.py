@@ -68,7 +68,11 @@ def thanks(opened: Opened) -> HTMLResponse:
 
 def refused(error: AppError) -> HTMLResponse:
     """Why there is nothing to be seen, or the answer was not taken."""
-    return _page("This did not work", f"<p>{escape(error.detail)}</p>", error.status)
+    page = _page("This did not work", f"<p>{escape(error.detail)}</p>", error.status)
+    retry_after = getattr(error, "retry_after", None)
+    if retry_after is not None:
+        page.headers["Retry-After"] = str(retry_after)
+    return page
 
 
 def _page(title: str, body: str, status: int) -> HTMLResponse:

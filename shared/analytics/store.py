@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from shared.clock import now_ms, parse
-from shared.errors import Unavailable
+from shared.errors import Contended, Unavailable
 from shared.store.keys import Key
 from shared.store.table import Attr, Change, ConditionFailed, TenantTable, Write
 from shared.store.turns import step_aside
@@ -68,7 +68,7 @@ class CounterStore:
             except ConditionFailed as failed:
                 if failed.item is not None and "upto" in failed.item:
                     raise Counted from None
-            except Unavailable:  # two transactions met on one item, mostly
+            except Contended:  # two transactions met on one item
                 if attempt == _TRIES - 1:
                     raise
             step_aside(attempt)

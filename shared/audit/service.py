@@ -6,16 +6,18 @@ and so does whoever reads the log.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 from shared.audit.model import Draft, Entry, Head, chained, genesis, hash_of
 from shared.audit.store import AuditStore
 from shared.clock import iso, now_ms
-from shared.errors import NotFound, Unavailable
+from shared.errors import Contended, NotFound
 from shared.log import logger
-from shared.store.keys import AUDIT_SHARD
+from shared.side_by_side import in_turn, side_by_side
+from shared.store.keys import AUDIT_SHARDS, audit_shards
 from shared.store.pages import Listing
 from shared.store.table import Directory, TenantTable
 from shared.store.turns import step_aside
@@ -24,7 +26,8 @@ from shared.tenancy import Principal, Tenant, from_record_key
 _TRIES: Final = 3
 _AT_ONCE: Final = 40  # a transaction takes a hundred writes; each entry is two
 _ROUNDS: Final = 25
-_LOOKED_AT: Final = 1_000  # entries of all tenants that one sweep hears of
+_LOOKED_AT: Final = 1_000  # entries of a shard that a sweep hears of at once
+_TENANTS: Final = 3  # whose entries are chained at the same time
 _RESERVE_S: Final = 10.0
 
 
@@ -86,22 +89,49 @@ def chain(tenant: Tenant) -> int:
                 done += len(entries)
                 if len(waiting) < _AT_ONCE:  # what came since is found by the next who looks
                     return done
-        except Unavailable:  # another transaction is at it
+        except Contended:  # another transaction is at it
             step_aside(attempt)
     return done
 
 
 def chain_due(remaining: Callable[[], float]) -> None:
-    """Chain what lies in all inboxes, for as long as more than some seconds remain. What fails is looked at again."""
-    due = Directory().due(AUDIT_SHARD, iso(now_ms()), _LOOKED_AT)
-    for pk in dict.fromkeys(entry["PK"] for entry in due):
-        tenant = from_record_key(pk)
-        if tenant is None or remaining() < _RESERVE_S:
-            continue
+    """Chain what lies in all inboxes, for as long as more than some seconds remain. What fails is looked at again.
+
+    Nobody waits until one who has done a lot is through: each tenant has some entries chained before one has more.
+    """
+    more: list[Tenant] = []
+
+    def time_remains() -> bool:
+        return remaining() >= _RESERVE_S
+
+    def some(tenant: Tenant) -> None:
         try:
-            chain(tenant)
+            if time_remains() and chain(tenant) >= _AT_ONCE * _ROUNDS:
+                more.append(tenant)
         except Exception as error:  # one tenant's trouble is not the others'
             logger("audit").error("not_chained", tenant_id=tenant.id, error=type(error).__name__)
+
+    side_by_side(_with_entries(time_remains), some, _TENANTS)
+    while more:
+        again, more = more, []
+        side_by_side(again, some, _TENANTS)
+
+
+def _with_entries(time_remains: Callable[[], bool]) -> Iterator[Tenant]:
+    """The tenants in whose inboxes something lies, each once: of all shards in turn, in an order that changes."""
+    now, seen = iso(now_ms()), set[str]()
+
+    def of(shard: str) -> Iterator[str]:
+        for entries in Directory().due(shard, now, _LOOKED_AT):
+            yield from (pk for pk in dict.fromkeys(entry["PK"] for entry in entries) if pk not in seen)
+            if not time_remains():
+                return
+
+    for pk in in_turn(of(shard) for shard in random.sample(audit_shards(), AUDIT_SHARDS)):
+        seen.add(pk)
+        tenant = from_record_key(pk)
+        if tenant is not None:
+            yield tenant
 
 
 def listing(who: Principal, cursor: str | None, limit: int, **filters: Any) -> Listing[Entry]:

@@ -15,7 +15,7 @@ from typing import Any
 from shared.audit.model import Actor, Draft, Entry, Head, genesis
 from shared.clock import iso
 from shared.ids import ulid
-from shared.store.keys import AUDIT_SHARD, Key
+from shared.store.keys import Key, audit_shard
 from shared.store.pages import Listing, listing_of
 from shared.store.table import Attr, ConditionFailed, Item, TenantTable, Write
 
@@ -32,7 +32,8 @@ class AuditStore:
 
     def append(self, draft: Draft) -> None:
         """Put an entry into the inbox."""
-        item = {"entry": json.dumps(asdict(draft)), "GSI2PK": AUDIT_SHARD, "GSI2SK": iso(draft.at)}
+        due = {"GSI2PK": audit_shard(self._table.tenant.id), "GSI2SK": iso(draft.at)}
+        item = {"entry": json.dumps(asdict(draft)), **due}
         self._table.put(Key(self._keys.audit_inbox(), ulid()), item)
 
     def inbox(self, limit: int) -> list[tuple[str, Draft]]:

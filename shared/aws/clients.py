@@ -9,7 +9,10 @@ from typing import Any
 
 import botocore.session
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
+from shared.aws.reach import reaching
+from shared.errors import Unavailable
 from shared.settings import settings
 from shared.tenancy import Tenant
 
@@ -22,6 +25,7 @@ _S3 = Config(signature_version="s3v4")
 _PATIENT = Config(retries={"mode": "standard", "total_max_attempts": 1}, read_timeout=30)
 _SESSION_SECONDS = 3600  # role chaining allows no more (notes: STS)
 _RENEW_BEFORE = 1_000  # longer than any call of a function may take: what it holds lasts to its end
+_KEEPER = "the tenant's store"  # what its data role opens
 _KEPT = 400  # tenants' clients in one process; each has a connection pool of its own
 
 _lock = threading.Lock()
@@ -59,12 +63,16 @@ def _credentials(tenant: Tenant) -> tuple[float, dict[str, Any]]:
     held = _tenant_sessions.get(tenant.id)
     if held and held[0] > time.time():
         return held
-    answer = client("sts").assume_role(
-        RoleArn=settings().tenant_role_arn,
-        RoleSessionName=tenant.id,
-        DurationSeconds=_SESSION_SECONDS,
-        Tags=[{"Key": "TenantID", "Value": tenant.id}],
-    )["Credentials"]
+    try:
+        with reaching(_KEEPER):
+            answer = client("sts").assume_role(
+                RoleArn=settings().tenant_role_arn,
+                RoleSessionName=tenant.id,
+                DurationSeconds=_SESSION_SECONDS,
+                Tags=[{"Key": "TenantID", "Value": tenant.id}],
+            )["Credentials"]
+    except ClientError as error:  # a role's policy that was just changed; whatever it is, the caller can do nothing
+        raise Unavailable(f"{_KEEPER} cannot be reached; try again") from error
     fresh = (time.time() + _SESSION_SECONDS - _RENEW_BEFORE, answer)
     _tenant_sessions[tenant.id] = fresh
     return fresh
@@ -74,7 +82,7 @@ def tenant_client(tenant: Tenant, service: str) -> Any:
     """A client that IAM confines to this tenant: the data role, assumed with the session tag TenantID.
 
     Cached per tenant for the life of its credentials. With no data role configured (unit tests on moto) it is the
-    function's own client; the stores keep tenants apart by themselves as well.
+    function's own client; the stores keep tenants apart by themselves as well. Raises Unavailable.
     """
     if not settings().tenant_role_arn:
         return client(service)
@@ -91,11 +99,12 @@ def tenant_client(tenant: Tenant, service: str) -> Any:
             aws_secret_access_key=credentials["SecretAccessKey"],
             aws_session_token=credentials["SessionToken"],
         )
-    _tenant_clients[slot] = (expires, made)
-    if len(_tenant_clients) > _KEPT:  # the ones made longest ago, which expire first
-        for old in list(_tenant_clients)[: _KEPT // 4]:
-            del _tenant_clients[old]
-            _tenant_sessions.pop(old[0], None)
+        # Here too: two threads that find too many at once must not drop the same ones.
+        _tenant_clients[slot] = (expires, made)
+        if len(_tenant_clients) > _KEPT:  # the ones made longest ago, which expire first
+            for old in list(_tenant_clients)[: _KEPT // 4]:
+                del _tenant_clients[old]
+                _tenant_sessions.pop(old[0], None)
     return made
 
 

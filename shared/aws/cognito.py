@@ -1,4 +1,7 @@
-"""The user pool: who can sign in, and signing in. What a person may do is in the table, never in the pool."""
+"""The user pool: who can sign in, and signing in. What a person may do is in the table, never in the pool.
+
+Calls raise Unavailable, which is also how the account's own rate is told: it is all tenants' together.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from shared.aws.clients import client
+from shared.aws.reach import reaching
 from shared.errors import Conflict, Invalid, Problem, RateLimited, Unauthorized
 from shared.settings import settings
 
@@ -73,13 +77,13 @@ def _translated() -> Iterator[None]:
             raise BadCredentials("unknown e-mail address or wrong password") from None
         if code == "PasswordResetRequiredException":
             raise PasswordChangeRequired("the password must be reset") from None
-        if code in {"TooManyRequestsException", "TooManyFailedAttemptsException", "LimitExceededException"}:
+        if code in {"TooManyFailedAttemptsException", "LimitExceededException"}:
             raise RateLimited("too many attempts; try again later", retry_after=60) from None
         raise
 
 
 def _call(operation: str, **arguments: Any) -> dict[str, Any]:
-    with _translated():
+    with reaching("the user pool"), _translated():
         answer: dict[str, Any] = getattr(client("cognito-idp"), operation)(
             UserPoolId=settings().user_pool_id, **arguments
         )

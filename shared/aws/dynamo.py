@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final, Literal, TypeAlias
@@ -17,18 +18,15 @@ from boto3.dynamodb.conditions import Key as KeyCondition
 from boto3.dynamodb.types import Binary, TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
-from shared.errors import BadRequest, TooLarge, Unavailable
+from shared.aws.reach import reaching
+from shared.errors import BadRequest, Contended, TooLarge, Unavailable
 
 Condition: TypeAlias = ConditionBase
 Item: TypeAlias = dict[str, Any]
 
-_THROTTLED: Final = {
-    "ProvisionedThroughputExceededException",
-    "ThrottlingException",
-    "RequestLimitExceeded",
-    "InternalServerError",
-    "TransactionConflictException",  # a single write met a transaction on the same item
-}
+_WHAT: Final = "the database"
+# Of a transaction that was cancelled: not that another one was at the same items.
+_THROTTLED: Final = {"ProvisionedThroughputExceeded", "ThrottlingError"}
 _BATCH: Final = 25  # BatchWriteItem's limit
 _ITEM_SIZE: Final = re.compile(r"item size", re.IGNORECASE)  # in the messages for an item over 400 KB
 
@@ -96,6 +94,11 @@ class Page:
 
     items: list[Item]
     last: dict[str, str] | None
+    keys: tuple[str, ...] = ("PK", "SK")  # what `last` is made of
+
+    def after(self, count: int) -> dict[str, str] | None:
+        """Where to go on from for whoever takes the first `count` items, at least one."""
+        return self.last if count == len(self.items) else {name: self.items[count - 1][name] for name in self.keys}
 
 
 class Dynamo:
@@ -144,11 +147,16 @@ class Dynamo:
         attributes: Sequence[str] = (),
         consistent: bool = False,
     ) -> Page:
-        """One page of a partition: sort keys that start with `prefix`, or come after `after`, or not after `up_to`."""
+        """One page of a partition: sort keys that start with `prefix`, or come after `after`, or not after `up_to`;
+        with both, from `after` on and not after `up_to`.
+        """
         names = (f"{index}PK", f"{index}SK") if index else ("PK", "SK")
+        keys = ("PK", "SK", *names) if index else names
         key = KeyCondition(names[0]).eq(pk)
         if prefix:
             key &= KeyCondition(names[1]).begins_with(prefix)
+        elif after is not None and up_to is not None:
+            key &= KeyCondition(names[1]).between(after, up_to)
         elif after is not None:
             key &= KeyCondition(names[1]).gt(after)
         elif up_to is not None:
@@ -164,7 +172,7 @@ class Dynamo:
             names_used |= filtered.attribute_name_placeholders
             values_used |= filtered.attribute_value_placeholders
         if attributes:
-            placeholders = {f"#p{i}": name for i, name in enumerate(attributes)}
+            placeholders = {f"#p{i}": name for i, name in enumerate(dict.fromkeys((*attributes, *keys)))}
             arguments["ProjectionExpression"] = ", ".join(placeholders)
             names_used |= placeholders
         if index:
@@ -182,7 +190,7 @@ class Dynamo:
             **arguments,
         )
         last = answer.get("LastEvaluatedKey")
-        return Page([decode(i) for i in answer["Items"]], decode(last) if last else None)
+        return Page([decode(i) for i in answer["Items"]], decode(last) if last else None, keys)
 
     def query_all(self, pk: str, **arguments: Any) -> Iterator[Item]:
         """Every item of a partition, page after page; arguments as for `query`."""
@@ -210,7 +218,7 @@ class Dynamo:
                 return
             answer = self._call("batch_write_item", raw=True, RequestItems={self._table: pending[:_BATCH]})
             pending = pending[_BATCH:] + answer.get("UnprocessedItems", {}).get(self._table, [])
-        raise Unavailable("the database is busy; try again")
+        raise Unavailable(f"{_WHAT} is busy; try again")
 
     def transact(self, writes: Sequence[Write]) -> None:
         """All of it or nothing (at most 100 writes). Raises ConditionFailed with the item in the way."""
@@ -228,29 +236,46 @@ class Dynamo:
     def _call(self, operation: str, *, raw: bool = False, **arguments: Any) -> dict[str, Any]:
         if not raw:
             arguments["TableName"] = self._table
-        try:
+        with reaching(_WHAT), _meaning("ExclusiveStartKey" in arguments):
             answer: dict[str, Any] = getattr(self._client, operation)(**arguments)
-        except ClientError as error:
-            code = error.response["Error"]["Code"]
-            if code == "ConditionalCheckFailedException":
-                item = error.response.get("Item")
-                raise ConditionFailed(decode(item) if item else None) from None
-            if code == "TransactionCanceledException":
-                reasons = error.response.get("CancellationReasons", [])
-                for reason in reasons:
-                    if reason.get("Code") == "ConditionalCheckFailed":
-                        raise ConditionFailed(decode(reason["Item"]) if reason.get("Item") else None) from None
-                    if _ITEM_SIZE.search(reason.get("Message") or ""):
-                        raise _too_large() from None
-                raise Unavailable("the database is busy; try again") from error
-            if code in _THROTTLED:
-                raise Unavailable("the database is busy; try again") from error
-            if code == "ValidationException" and _ITEM_SIZE.search(error.response["Error"].get("Message", "")):
-                raise _too_large() from None
-            if code == "ValidationException" and "ExclusiveStartKey" in arguments:
-                raise BadRequest("cursor is malformed", code="bad_cursor") from None
-            raise
         return answer
+
+
+@contextmanager
+def _meaning(paging: bool) -> Iterator[None]:
+    """What DynamoDB's refusals mean; the others are raised as they are."""
+    try:
+        yield
+    except ClientError as error:
+        code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
+        if code == "ConditionalCheckFailedException":
+            item = error.response.get("Item")
+            raise ConditionFailed(decode(item) if item else None) from None
+        if code == "TransactionCanceledException":
+            raise _cancelled(error.response.get("CancellationReasons", [])) from error
+        if code == "TransactionConflictException":  # a single write met a transaction on the same item
+            raise _contended() from error
+        if code == "ValidationException" and _ITEM_SIZE.search(message):
+            raise _too_large() from None
+        if code == "ValidationException" and paging:
+            raise BadRequest("cursor is malformed", code="bad_cursor") from None
+        raise
+
+
+def _cancelled(reasons: Sequence[Mapping[str, Any]]) -> Exception:
+    """Why a transaction was: there is a reason for each of its writes, "None" for those that could have been made."""
+    for reason in reasons:
+        if reason.get("Code") == "ConditionalCheckFailed":
+            return ConditionFailed(decode(reason["Item"]) if reason.get("Item") else None)
+        if _ITEM_SIZE.search(reason.get("Message") or ""):
+            return _too_large()
+    if any(reason.get("Code") in _THROTTLED for reason in reasons):
+        return Unavailable(f"{_WHAT} is busy; try again")
+    return _contended()
+
+
+def _contended() -> Contended:
+    return Contended(f"{_WHAT} is busy; try again")
 
 
 def _too_large() -> TooLarge:

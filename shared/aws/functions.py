@@ -28,7 +28,7 @@ def invoke(arn: str, request: Mapping[str, Any], *, what: str, seconds: int) -> 
             answer = patient_client("lambda", seconds).invoke(FunctionName=arn, Payload=body)
             said = answer["Payload"].read()
     except ClientError as error:
-        if error.response["Error"]["Code"] in ("TooManyRequestsException", "ResourceNotReadyException"):
+        if error.response["Error"]["Code"] == "ResourceNotReadyException":
             raise Unavailable(f"{what} has too much to do; try again") from None
         raise
     if "FunctionError" in answer:

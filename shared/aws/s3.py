@@ -1,14 +1,17 @@
-"""Objects in S3 under a tenant's prefix."""
+"""Objects in S3 under a tenant's prefix. Calls raise Unavailable."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
 from shared.aws.clients import tenant_client
+from shared.aws.reach import reaching
 from shared.tenancy import Tenant
+
+_WHAT: Final = "the object store"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,8 @@ class TenantObjects:
         kind: dict[str, Any] = {"ContentType": content_type} if content_type else {}
         if run:
             kind["Metadata"] = {"run": run}
-        self._client.put_object(Bucket=self._bucket, Key=self._prefix + name, Body=body, **kind)
+        with reaching(_WHAT):
+            self._client.put_object(Bucket=self._bucket, Key=self._prefix + name, Body=body, **kind)
 
     def get(self, name: str, *, first: int | None = None) -> bytes | None:
         """An object's bytes, or only its `first` ones; None if there is no such object.
@@ -46,12 +50,13 @@ class TenantObjects:
         """
         part = {"Range": f"bytes=0-{first - 1}"} if first else {}
         try:
-            answer = self._client.get_object(Bucket=self._bucket, Key=self._prefix + name, **part)
+            with reaching(_WHAT):
+                answer = self._client.get_object(Bucket=self._bucket, Key=self._prefix + name, **part)
+                body: bytes = answer["Body"].read()
         except ClientError as error:
             if error.response["Error"]["Code"] in ("NoSuchKey", "404", "AccessDenied"):
                 return None
             raise
-        body: bytes = answer["Body"].read()
         return body
 
     def page(self, start: str, after: str, limit: int) -> tuple[list[ObjectInfo], bool]:
@@ -62,14 +67,16 @@ class TenantObjects:
         wanted: dict[str, Any] = {"Bucket": self._bucket, "Prefix": self._prefix + start, "MaxKeys": limit}
         if after:
             wanted["StartAfter"] = self._prefix + after
-        answer = self._client.list_objects_v2(**wanted)
+        with reaching(_WHAT):
+            answer = self._client.list_objects_v2(**wanted)
         found = [_info(o["Key"].removeprefix(self._prefix), o["Size"], o) for o in answer.get("Contents", ())]
         return found, bool(answer.get("IsTruncated"))
 
     def find(self, name: str) -> ObjectInfo | None:
         """The object without its bytes, or None."""
         try:
-            answer = self._client.head_object(Bucket=self._bucket, Key=self._prefix + name)
+            with reaching(_WHAT):
+                answer = self._client.head_object(Bucket=self._bucket, Key=self._prefix + name)
         except ClientError as error:
             if error.response["Error"]["Code"] in ("NoSuchKey", "404", "AccessDenied", "403"):
                 return None  # as for `get`
@@ -78,7 +85,8 @@ class TenantObjects:
 
     def delete(self, name: str) -> None:
         """Remove an object; one that is not there is no error."""
-        self._client.delete_object(Bucket=self._bucket, Key=self._prefix + name)
+        with reaching(_WHAT):
+            self._client.delete_object(Bucket=self._bucket, Key=self._prefix + name)
 
     def upload_link(self, name: str, content_type: str, size: int, seconds: int) -> str:
         """An address to which anybody who has it can PUT the object, for so long: of this type, of this size only."""

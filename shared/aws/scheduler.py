@@ -10,13 +10,15 @@ from typing import Any, Final
 from botocore.exceptions import ClientError
 
 from shared.aws.clients import client
+from shared.aws.reach import reaching
 from shared.errors import Unavailable
 from shared.settings import settings
 
 SCHEDULED_TIME: Final = "<aws.scheduler.scheduled-time>"  # Scheduler puts the instant here, in RFC 3339 UTC
 # How long Scheduler goes on trying to reach the dispatcher. Far less than the day for which an instant is remembered.
 _RETRY: Final = {"MaximumEventAgeInSeconds": 3_600, "MaximumRetryAttempts": 30}
-_BUSY: Final = {"ThrottlingException", "InternalServerException", "ServiceQuotaExceededException", "ConflictException"}
+_WHAT: Final = "the scheduling service"
+_BUSY: Final = {"ServiceQuotaExceededException", "ConflictException"}
 
 
 def put(
@@ -53,32 +55,24 @@ def put(
     for field, ms in (("StartDate", start_ms), ("EndDate", end_ms)):
         if ms is not None:
             arguments[field] = datetime.fromtimestamp(ms / 1000, UTC)
-    try:
-        if not _done("update_schedule", "ResourceNotFoundException", **arguments):
-            _done("create_schedule", "", **arguments)
-    except ClientError as error:
-        raise _translated(error) from error
+    if not _done("update_schedule", "ResourceNotFoundException", **arguments):
+        _done("create_schedule", "", **arguments)
 
 
 def delete(name: str) -> None:
     """Remove the schedule; an absent one is no error. Raises Unavailable."""
-    try:
-        _done("delete_schedule", "ResourceNotFoundException", Name=name, GroupName=settings().scheduler_group)
-    except ClientError as error:
-        raise _translated(error) from error
+    _done("delete_schedule", "ResourceNotFoundException", Name=name, GroupName=settings().scheduler_group)
 
 
 def _done(operation: str, unless: str, **arguments: Any) -> bool:
     try:
-        getattr(client("scheduler"), operation)(**arguments)
+        with reaching(_WHAT):
+            getattr(client("scheduler"), operation)(**arguments)
     except ClientError as error:
-        if error.response["Error"]["Code"] != unless:
+        code = error.response["Error"]["Code"]
+        if code in _BUSY:
+            raise Unavailable(f"{_WHAT} is busy; try again") from error
+        if code != unless:
             raise
         return False
     return True
-
-
-def _translated(error: Exception) -> Exception:
-    if isinstance(error, ClientError) and error.response["Error"]["Code"] in _BUSY:
-        return Unavailable("the scheduling service is busy; try again")
-    return error

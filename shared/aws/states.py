@@ -1,23 +1,24 @@
-"""Step Functions: machines, executions and task tokens, with the function's own role."""
+"""Step Functions: machines, executions and task tokens, with the function's own role. Calls raise Unavailable."""
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Set
+from contextlib import contextmanager
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from shared.aws.clients import client, patient_client
+from shared.aws.reach import reaching
 from shared.errors import Unavailable
 from shared.settings import settings
 
+_WHAT = "the workflow service"
 _GONE = {"TaskTimedOut", "TaskDoesNotExist", "InvalidToken", "ExecutionDoesNotExist"}
 _BUSY = {
-    "ThrottlingException",
     "ExecutionLimitExceeded",
-    "ServiceUnavailable",
     "StateMachineLimitExceeded",
     "StateMachineDoesNotExist",  # made a moment ago, and not known everywhere yet
 }
@@ -43,37 +44,32 @@ def ensure_machine(machine: str, skeleton: Mapping[str, Any], *, express: bool =
     """Make the machine unless it is there. Creating the same one twice at once is no error."""
     states = client("stepfunctions")
     try:
-        states.describe_state_machine(stateMachineArn=machine_arn(machine))
+        with reaching(_WHAT):
+            states.describe_state_machine(stateMachineArn=machine_arn(machine))
         return
     except ClientError as error:
         if error.response["Error"]["Code"] != "StateMachineDoesNotExist":
-            raise _translated(error) from error
+            raise
     definition = json.dumps(skeleton).replace("${runner}", settings().runner_arn)
     definition = definition.replace("${documents}", settings().documents_arn)
     definition = definition.replace("${tasks}", settings().tasks_arn)
     definition = definition.replace("${machines}", machine_arn(""))
     definition = definition.replace("arn:aws:states:::", f"arn:{settings().runner_arn.split(':')[1]}:states:::")
-    try:
+    with _reaching(unless={"StateMachineAlreadyExists"}):
         states.create_state_machine(
             name=settings().machine_prefix + machine,
             definition=definition,
             roleArn=settings().states_role_arn,
             type="EXPRESS" if express else "STANDARD",
         )
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "StateMachineAlreadyExists":
-            raise _translated(error) from error
 
 
 def start_execution(machine: str, name: str, envelope: Mapping[str, Any]) -> None:
     """Start an execution; one of this name that runs or ran already is the one that was wanted."""
-    try:
+    with _reaching(unless={"ExecutionAlreadyExists"}):
         client("stepfunctions").start_execution(
             stateMachineArn=machine_arn(machine), name=name, input=json.dumps(envelope)
         )
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "ExecutionAlreadyExists":
-            raise _translated(error) from error
 
 
 def run_express(machine: str, name: str, envelope: Mapping[str, Any], seconds: float) -> None:
@@ -92,7 +88,8 @@ def run_express(machine: str, name: str, envelope: Mapping[str, Any], seconds: f
                 stateMachineArn=machine_arn(machine), name=name, input=json.dumps(envelope)
             )
         except ClientError as error:
-            refused.append(error)
+            if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") != 500:  # which is no answer either
+                refused.append(error)
         except BotoCoreError:
             pass  # no answer: nobody knows whether it runs, and the sweeper looks at the run
 
@@ -101,41 +98,42 @@ def run_express(machine: str, name: str, envelope: Mapping[str, Any], seconds: f
     waiting.start()
     waiting.join(seconds)
     if refused:
-        raise _translated(refused[0]) from refused[0]
+        with _reaching():
+            raise refused[0]
     return None
 
 
 def stop_execution(machine: str, name: str) -> None:
     """Stop an execution; one that has ended, or never was, is no error."""
-    try:
+    with _reaching(unless=_GONE | {"ValidationException"}):
         client("stepfunctions").stop_execution(executionArn=execution_arn(machine, name))
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in _GONE | {"ValidationException"}:
-            raise _translated(error) from error
 
 
 def describe_execution(machine: str, name: str) -> dict[str, Any] | None:
     """`{status, error, cause, …}` as Step Functions has it, or None if there is no such execution."""
-    try:
+    with _reaching(unless=_GONE):
         answer: dict[str, Any] = client("stepfunctions").describe_execution(executionArn=execution_arn(machine, name))
-    except ClientError as error:
-        if error.response["Error"]["Code"] in _GONE:
-            return None
-        raise _translated(error) from error
-    return answer
+        return answer
+    return None
 
 
 def send_success(token: str) -> bool:
     """Let a waiting state go on. False if it waits no longer."""
-    try:
+    with _reaching(unless=_GONE):
         client("stepfunctions").send_task_success(taskToken=token, output="{}")
+        return True
+    return False
+
+
+@contextmanager
+def _reaching(unless: Set[str] = frozenset()) -> Iterator[None]:
+    """As `reaching`, also for what passes by itself here. A refusal in `unless` is none: the block is just left."""
+    try:
+        with reaching(_WHAT):
+            yield
     except ClientError as error:
-        if error.response["Error"]["Code"] in _GONE:
-            return False
-        raise _translated(error) from error
-    return True
-
-
-def _translated(error: ClientError) -> Unavailable | ClientError:
-    busy = error.response["Error"]["Code"] in _BUSY
-    return Unavailable("the workflow service is busy; try again") if busy else error
+        code = error.response["Error"]["Code"]
+        if code in _BUSY:
+            raise Unavailable(f"{_WHAT} is busy; try again") from error
+        if code not in unless:
+            raise

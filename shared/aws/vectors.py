@@ -13,6 +13,7 @@ from typing import Any, Final
 from botocore.exceptions import ClientError
 
 from shared.aws.clients import tenant_client
+from shared.aws.reach import reaching
 from shared.tenancy import Tenant
 
 _PUT: Final = 500  # the service's limits for one call
@@ -51,7 +52,7 @@ def _in_our_words() -> Iterator[None]:
 
 
 class VectorIndex:
-    """One index in the operator's vector bucket. Its calls raise Refused, IndexGone, IndexFull."""
+    """One index in the operator's vector bucket. Its calls raise Refused, IndexGone, IndexFull, Unavailable."""
 
     def __init__(self, tenant: Tenant, bucket: str, name: str) -> None:
         self._client = tenant_client(tenant, "s3vectors")
@@ -124,5 +125,5 @@ class VectorIndex:
             wanted["nextToken"] = answer["nextToken"]
 
     def _call(self, operation: str, **parameters: Any) -> Any:
-        with _in_our_words():
+        with reaching("S3 Vectors"), _in_our_words():
             return getattr(self._client, operation)(**self._where, **parameters)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared import limits
-from shared.aws.reach import reaching
 from shared.cache.rules import checked_key, encoded, lifetime_ms
 from shared.clock import now_ms
 from shared.ids import digest
@@ -32,8 +31,7 @@ class CacheStore:
     def get(self, key: str) -> Hit | None:
         """What the key holds, or None. Raises Invalid, Unavailable."""
         at = self._key(key)
-        with reaching("the cache"):
-            item = self._table.get(at, consistent=True)
+        item = self._table.get(at, consistent=True)
         return Hit(json.loads(item["value"])) if item and _is_fresh(item) else None
 
     def set(self, key: str, value: Any, ttl_seconds: float | None = None) -> None:
@@ -43,12 +41,10 @@ class CacheStore:
         """
         at, body = self._key(key), encoded(value)
         expires_at = now_ms() + lifetime_ms(ttl_seconds)
-        with reaching("the cache"):
-            limits.count_cache_write(self._table.tenant, len(body))
+        limits.count_cache_write(self._table.tenant, len(body))
         # DynamoDB removes by `ttl`, in seconds and hours late; what a read goes by is `expires_at`.
         item = {"value": body, "expires_at": expires_at, "ttl": -(-expires_at // 1000)}
-        with reaching("the cache"):
-            self._table.put(at, item)
+        self._table.put(at, item)
 
     def _key(self, key: str) -> Key:
         return self._table.keys.cached(digest("cache", checked_key(key)))

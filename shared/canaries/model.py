@@ -16,6 +16,7 @@ CanaryState = Literal["active", "withdrawn", "removed", "promoted", "superseded"
 class Canary:
     """Times are milliseconds since the epoch. `weight` is out of a hundred; `max_failure_rate` from 0 to 1, and holds
     for each window of `window_seconds` by itself. `ended_by` is None where nobody but the failure rate did it.
+    `revision` counts what became of it and of those before it.
     """
 
     id: str
@@ -31,6 +32,7 @@ class Canary:
     ended_at: int | None = None
     ended_by: str | None = None
     reason: str | None = None
+    revision: int = 1
 
 
 @dataclass(frozen=True, slots=True)

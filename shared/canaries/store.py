@@ -25,33 +25,46 @@ class CanaryStore:
         self._table = table
         self._keys = table.keys
 
-    def begin(self, workflow: Workflow, canary: Canary, published: Mapping[str, Any]) -> None:
-        """Let it have its runs, in place of the canary before it. Raises Conflict if the workflow is not published as
-        given any more.
+    def begin(self, workflow: Workflow, canary: Canary, published: Mapping[str, Any], before: Canary | None) -> bool:
+        """Let it have its runs, in place of the canary before it; False if that is not as given any more.
+
+        Raises Conflict if the workflow is not published as given any more.
         """
         kept = {"id": canary.id, "version": canary.version, "weight": canary.weight, "published": dict(published)}
         same = Attr("published_version").eq(canary.instead_of) & Attr("latest_version").eq(workflow.latest_version)
         key, summary = self._keys.canary(workflow.id), (self._keys.workflows(), workflow.id)
         change = Change(set={"canary": json.dumps(kept), "canary_id": canary.id})
+        unread = Attr("revision").not_exists()  # none, or one of before there were revisions
+        unchanged = unread if before is None else unread | Attr("revision").lte(before.revision)
         try:
             self._table.transact(
                 [
                     Write("Update", summary, change=change, condition=same),
-                    Write("Put", (key.pk, key.sk), _item(canary)),
+                    Write("Put", (key.pk, key.sk), _item(canary), condition=unchanged),
                 ]
             )
-        except ConditionFailed:
+        except ConditionFailed as failed:
+            if failed.item is not None and "revision" in failed.item and failed.item.get("PK") == key.pk:
+                return False
             raise Conflict("somebody else has just published this workflow", code="published_meanwhile") from None
+        return True
 
     def last(self, workflow: Workflow) -> Canary:
         """The workflow's canary, or the last it had. Raises NotFound."""
+        found = self.find(workflow)
+        if found is None:
+            raise NotFound(f"workflow {workflow.id} has no canary", code="no_canary")
+        return found
+
+    def find(self, workflow: Workflow) -> Canary | None:
+        """As `last`; None if it never had one."""
         item = self._table.get(self._keys.canary(workflow.id), consistent=True)
         if item is None:
-            raise NotFound(f"workflow {workflow.id} has no canary", code="no_canary")
+            return None
         canary = Canary(**json.loads(item["canary"]))
         if canary.state == "active" and (workflow.canary or {}).get("id") != canary.id:
             why = "another version was published, or the workflow was taken out of service"
-            canary = replace(canary, state="superseded", reason=why)
+            canary = replace(canary, state="superseded", reason=why, revision=canary.revision + 1)
         return canary
 
     def end(self, workflow_id: str, canary: Canary) -> bool:
@@ -96,4 +109,4 @@ class CanaryStore:
 
 def _item(canary: Canary) -> Item:
     fields = {name: getattr(canary, name) for name in Canary.__slots__}
-    return {"canary": json.dumps(fields), "canary_id": canary.id}
+    return {"canary": json.dumps(fields), "canary_id": canary.id, "revision": canary.revision}

@@ -94,7 +94,8 @@ class Case(Part):
     """One test of a workflow.
 
     A list of `mocks` or `answers` is used up one by one, by each call of the node; a single one stands for all calls.
-    `now` is when the run starts (RFC 3339; else the real time). Without `expected_error` the run must complete.
+    `now` is when the run starts (RFC 3339; else the real time). Without `expected_status`, the run must fail where
+    `expected_error` is given and may where a node `should_error` and nothing handles it; else it must complete.
     """
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]

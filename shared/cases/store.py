@@ -8,11 +8,13 @@ from dataclasses import replace
 from typing import Any, Final
 
 from shared.cases.model import MAX_CASES, KeptCase
-from shared.errors import Conflict, NotFound, PreconditionFailed, TooLarge
-from shared.store.pages import Listing, listing_of
+from shared.errors import Conflict, NotFound, PreconditionFailed, Problem, TooLarge
+from shared.store import pages
+from shared.store.pages import Listing, listing_of, size_in_answer
 from shared.store.table import Attr, ConditionFailed, Item, TenantTable, Write
 
 MAX_BYTES: Final = 300_000  # of a deflated case; an item may have 400 KB
+MAX_PLAIN: Final = pages.MAX_BYTES  # of a case as it is read back
 
 
 class CaseStore:
@@ -94,9 +96,17 @@ def _changed(case_id: str, failed: ConditionFailed) -> NotFound | PreconditionFa
 def _item(case: KeptCase) -> Item:
     fields = {name: getattr(case, name) for name in KeptCase.__slots__ if name != "case"}
     body = zlib.compress(json.dumps(case.case, ensure_ascii=False, separators=(",", ":")).encode())
+    plain = size_in_answer(case.case)
+    if plain > MAX_PLAIN:  # nobody could read it back
+        raise _too_large(case, f"a test has at most {MAX_PLAIN:,} bytes; this has {plain:,}")
     if len(body) > MAX_BYTES:
-        raise TooLarge("a test has at most 300 KB, compressed", code="test_too_large")
+        raise _too_large(case, f"a test has at most {MAX_BYTES:,} bytes, compressed; this has {len(body):,}")
     return {**fields, "case": body}
+
+
+def _too_large(case: KeptCase, message: str) -> TooLarge:
+    largest = max(case.case, key=lambda name: size_in_answer(case.case[name]))
+    return TooLarge(message, code="test_too_large", errors=[Problem("test_too_large", message, largest)])
 
 
 def _case(item: Item) -> KeptCase:

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
-from shared.aws.reach import reaching
 from shared.aws.vectors import IndexFull, IndexGone, Refused, VectorIndex
 from shared.collections.filters import All, Condition, Exists, Is, Not, Some, Within, predicate
 from shared.collections.model import CollectionRecord, Match, Passage, score_of
@@ -82,8 +81,7 @@ class S3Vectors:
 @contextmanager
 def _reached() -> Iterator[None]:
     try:
-        with reaching(_WHAT):
-            yield
+        yield
     except Refused:
         raise Invalid(f"{_WHAT} does not take such a vector (all zeros?), metadata or filter") from None
     except IndexGone:

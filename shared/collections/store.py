@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Final
 
-from shared.aws.reach import reaching
 from shared.aws.s3 import TenantObjects
 from shared.collections.model import MAX_COLLECTIONS, CollectionRecord, Model, Segment
 from shared.errors import Conflict, NotFound, PreconditionFailed, TooLarge
@@ -17,6 +16,7 @@ from shared.settings import settings
 from shared.store.keys import Key
 from shared.store.pages import Listing, listing_of
 from shared.store.table import Attr, Change, ConditionFailed, Item, TenantTable, Write
+from shared.store.versions import still_at
 
 _PAGE: Final = 1_000
 
@@ -64,8 +64,7 @@ class CollectionStore:
 
     def find(self, name: str) -> CollectionRecord:
         """A collection, also one that is being removed. Raises NotFound."""
-        with reaching("the collection"):
-            item = self._table.get(Key(*self._key(name)), consistent=True)
+        item = self._table.get(Key(*self._key(name)), consistent=True)
         if item is None:
             raise NotFound(f"there is no collection {name[:70]}")
         return collection_of(item)
@@ -109,8 +108,7 @@ class CollectionStore:
         segments = [asdict(s) for s in after.segments]
         values = {"segments": segments, "count": after.count, "size": after.size, "revision": before.revision + 1}
         try:
-            with reaching("the collection"):
-                return collection_of(self._table.update(Key(*self._key(before.name)), Change(set=values), condition))
+            return collection_of(self._table.update(Key(*self._key(before.name)), Change(set=values), condition))
         except ConditionFailed as failed:
             if failed.item is None or failed.item["id"] != before.id or failed.item["state"] != "active":
                 raise NotFound(f"there is no collection {before.name}") from None
@@ -119,35 +117,30 @@ class CollectionStore:
 
     def write_segment(self, collection_id: str, segment_id: str, body: bytes) -> None:
         """Write a segment's bytes; it counts once `commit` names it."""
-        with reaching("the collection"):
-            self._objects.put(f"{collection_id}/{segment_id}", body)
+        self._objects.put(f"{collection_id}/{segment_id}", body)
 
     def read_segment(self, collection_id: str, segment_id: str) -> bytes | None:
         """A segment's bytes, or None where it was merged into another one meanwhile."""
-        with reaching("the collection"):
-            return self._objects.get(f"{collection_id}/{segment_id}")
+        return self._objects.get(f"{collection_id}/{segment_id}")
 
     def delete_segment(self, collection_id: str, segment_id: str) -> None:
         """Remove a segment's bytes."""
-        with reaching("the collection"):
-            self._objects.delete(f"{collection_id}/{segment_id}")
+        self._objects.delete(f"{collection_id}/{segment_id}")
 
     def delete_segments(self, collection_id: str) -> None:
         """Remove every segment that a collection has ever written, also those that no record names."""
         more = True
         while more:
-            with reaching("the collection"):
-                found, more = self._objects.page(f"{collection_id}/", "", _PAGE)
-                for each in found:
-                    self._objects.delete(each.name)
+            found, more = self._objects.page(f"{collection_id}/", "", _PAGE)
+            for each in found:
+                self._objects.delete(each.name)
 
     def _key(self, name: str) -> tuple[str, str]:
         return self._keys.collections(), name
 
     def _change(self, name: str, change: Change, known: int | None) -> CollectionRecord:
-        condition = Attr("PK").exists() if known is None else Attr("version").eq(known)
         try:
-            return collection_of(self._table.update(Key(*self._key(name)), change, condition))
+            return collection_of(self._table.update(Key(*self._key(name)), change, still_at(known)))
         except ConditionFailed as failed:
             if failed.item is None:
                 raise NotFound(f"there is no collection {name[:70]}") from None

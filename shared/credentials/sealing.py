@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from shared.aws import kms
-from shared.aws.reach import reaching
 from shared.credentials.model import CredentialRecord, Sealed, Token
 from shared.errors import Unavailable
 from shared.tenancy import Tenant
@@ -37,8 +36,7 @@ class Damaged(Unavailable):
 
 def sealed_values(tenant: Tenant, name: str, kind: str, values: Mapping[str, Any]) -> Sealed:
     """Values under a new data key. Raises Unavailable."""
-    with reaching("the key service"):
-        key, wrapped = kms.data_key(tenant, credential=name)
+    key, wrapped = kms.data_key(tenant, credential=name)
     _remember((tenant.id, name, wrapped), key)
     return Sealed(wrapped, _encrypted(key, json.dumps(dict(values)).encode(), _bound(tenant, name, kind, _VALUES)))
 
@@ -97,8 +95,7 @@ def _key(tenant: Tenant, name: str, data_key: bytes) -> bytes:
     if held and held[0] > time.monotonic():
         return held[1]
     try:
-        with reaching("the key service"):
-            key = kms.decrypt(tenant, data_key, credential=name)
+        key = kms.decrypt(tenant, data_key, credential=name)
     except kms.Undecryptable:
         raise Damaged(f"the data key of the credential {name} cannot be opened") from None
     _remember(slot, key)

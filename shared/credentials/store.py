@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from shared.aws.reach import reaching
 from shared.clock import now_ms
 from shared.credentials.kinds import with_defaults
 from shared.credentials.model import NAME, CredentialRecord, Lease, Sealed, Token
@@ -15,6 +14,7 @@ from shared.nodes.world import Credential
 from shared.store.keys import Key
 from shared.store.pages import Listing, listing_of
 from shared.store.table import Attr, Change, ConditionFailed, Item, TenantTable
+from shared.store.versions import still_at
 
 _NAME: Final = re.compile(NAME)
 _TOKEN: Final = ("token", "token_expires_at", "lease_holder", "lease_until")
@@ -40,8 +40,7 @@ class CredentialStore:
 
     def get(self, name: str) -> CredentialRecord:
         """The credential as it is stored. Raises NotFound, Unavailable."""
-        with reaching("the database"):
-            item = self._table.get(self._key(name), consistent=True)
+        item = self._table.get(self._key(name), consistent=True)
         if item is None:
             raise NotFound(f"there is no credential {name}")
         return _record_of(item)
@@ -72,16 +71,14 @@ class CredentialStore:
     def create(self, record: CredentialRecord) -> None:
         """Write a new credential. Raises CredentialTaken, Unavailable."""
         try:
-            with reaching("the database"):
-                self._table.create(self._key(record.name), _item_of(record))
+            self._table.create(self._key(record.name), _item_of(record))
         except ConditionFailed:
             raise CredentialTaken(f"there is a credential {record.name} already") from None
 
     def describe(self, name: str, description: str, known: int | None) -> CredentialRecord:
         """Another description. Raises NotFound, PreconditionFailed."""
-        condition = Attr("PK").exists() if known is None else Attr("version").eq(known)
         change = Change(set={"description": description, "updated_at": now_ms()}, add={"version": 1})
-        return self._changed(name, change, condition)
+        return self._changed(name, change, still_at(known))
 
     def rotate(self, before: CredentialRecord, after: CredentialRecord) -> CredentialRecord:
         """Put other values in the place of those of `before`; tokens and tests of the old ones are forgotten.
@@ -110,7 +107,7 @@ class CredentialStore:
     def remove(self, name: str, known: int | None) -> None:
         """Remove it, and its tokens. Raises NotFound, PreconditionFailed."""
         try:
-            self._table.delete(self._key(name), Attr("PK").exists() if known is None else Attr("version").eq(known))
+            self._table.delete(self._key(name), still_at(known))
         except ConditionFailed as failed:
             raise _missed(failed, name) from None
 
@@ -122,8 +119,7 @@ class CredentialStore:
         free = Attr("lease_until").not_exists() | Attr("lease_until").lt(now_ms())
         change = Change(set={"lease_holder": lease.holder, "lease_until": lease.until})
         try:
-            with reaching("the database"):
-                return _record_of(self._table.update(self._key(record.name), change, _unchanged(record) & free))
+            return _record_of(self._table.update(self._key(record.name), change, _unchanged(record) & free))
         except ConditionFailed as failed:
             if failed.item is not None and failed.item["body"] == record.sealed.body:
                 return None
@@ -133,8 +129,7 @@ class CredentialStore:
         """Give the right to fetch a token back, if it is held still. Raises Unavailable."""
         try:
             change = Change(remove=("lease_holder", "lease_until"))
-            with reaching("the database"):
-                self._table.update(self._key(record.name), change, Attr("lease_holder").eq(lease.holder))
+            self._table.update(self._key(record.name), change, Attr("lease_holder").eq(lease.holder))
         except ConditionFailed:
             return
 
@@ -149,8 +144,7 @@ class CredentialStore:
 
     def _changed(self, name: str, change: Change, condition: Any) -> CredentialRecord:
         try:
-            with reaching("the database"):
-                return _record_of(self._table.update(self._key(name), change, condition))
+            return _record_of(self._table.update(self._key(name), change, condition))
         except ConditionFailed as failed:
             raise _missed(failed, name) from None
 

@@ -3,21 +3,19 @@
 A record holds the last count and what was reserved since, so it says too much rather than too little: a file that is
 written over counts twice, and one that is removed still counts, until the next count. That comes after an hour, or
 when there seems to be no room, but then at most once a minute. Files that are on their way while it counts may be
-missed until the next one.
+missed until the next one. The limits are the tenant's quotas (`shared.usage`).
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from shared.aws.reach import reaching
 from shared.aws.s3 import TenantObjects
 from shared.clock import now_ms
 from shared.errors import TooLarge
 from shared.store.table import Attr, Change, ConditionFailed, Item, TenantTable
+from shared.usage.service import terms
 
-MAX_TENANT_BYTES: Final = 10_000_000_000
-MAX_TENANT_FILES: Final = 100_000
 _COUNT_EVERY_MS: Final = 3_600_000
 _COUNT_AGAIN_MS: Final = 60_000
 _PAGE: Final = 1_000
@@ -25,16 +23,16 @@ _PAGE: Final = 1_000
 
 def reserve(table: TenantTable, objects: TenantObjects, size: int) -> None:
     """Take room for a file of so many bytes among the tenant's. Raises TooLarge `quota_exceeded`, Unavailable."""
-    with reaching("the file store"):
+    held = _take(table, size)
+    if held is None:
+        return
+    if now_ms() - held.get("counted_at", 0) >= _COUNT_AGAIN_MS:
+        _count(table, objects, held)
         held = _take(table, size)
-        if held is None:
-            return
-        if now_ms() - held.get("counted_at", 0) >= _COUNT_AGAIN_MS:
-            _count(table, objects, held)
-            held = _take(table, size)
     if held is not None:
+        most = terms(table.tenant).quotas
         raise TooLarge(
-            f"a tenant's files take at most {MAX_TENANT_BYTES:,} bytes in {MAX_TENANT_FILES:,} files; there are "
+            f"the tenant's files take at most {most.storage_bytes:,} bytes in {most.files:,} files; there are "
             f"{held.get('bytes', 0):,} bytes in {held.get('files', 0):,} already",
             code="quota_exceeded",
         )
@@ -42,7 +40,8 @@ def reserve(table: TenantTable, objects: TenantObjects, size: int) -> None:
 
 def _take(table: TenantTable, size: int) -> Item | None:
     """None, or the record when there is no room by it or it is old."""
-    room = Attr("bytes").lte(MAX_TENANT_BYTES - size) & Attr("files").lt(MAX_TENANT_FILES)
+    most = terms(table.tenant).quotas
+    room = Attr("bytes").lte(most.storage_bytes - size) & Attr("files").lt(most.files)
     fresh = Attr("counted_at").gt(now_ms() - _COUNT_EVERY_MS)
     try:
         table.update(table.keys.files_used(), Change(add={"bytes": size, "files": 1}), room & fresh)

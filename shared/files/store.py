@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Final, Literal
 
-from shared.aws.reach import reaching
 from shared.aws.s3 import ObjectInfo, TenantObjects
 from shared.clock import now_ms
 from shared.errors import NotFound
@@ -40,15 +39,13 @@ class FileStore:
         check_content_type(content_type)
         check_size(len(body))
         quota.reserve(self._table, self._objects, len(body))
-        with reaching("the file store"):
-            self._objects.put(name, body, content_type=content_type, run=self._run)
+        self._objects.put(name, body, content_type=content_type, run=self._run)
         return name
 
     def read(self, path: str) -> bytes:
         """A file's bytes. Raises Invalid, NotFound, Unavailable."""
         name = checked_path(path)
-        with reaching("the file store"):
-            body = self._objects.get(name)
+        body = self._objects.get(name)
         if body is None:
             raise NotFound(f"there is no file {name}")
         return body
@@ -59,14 +56,12 @@ class FileStore:
         Raises Invalid, Unavailable.
         """
         first, last = checked_start(begins), checked_start(after)
-        with reaching("the file store"):
-            return self._objects.page(first, last, limit)
+        return self._objects.page(first, last, limit)
 
     def find(self, path: str) -> ObjectInfo:
         """What is known of a file. Raises Invalid, NotFound, Unavailable."""
         name = checked_path(path)
-        with reaching("the file store"):
-            found = self._objects.find(name)
+        found = self._objects.find(name)
         if found is None:
             raise NotFound(f"there is no file {name}")
         return found
@@ -74,8 +69,7 @@ class FileStore:
     def delete(self, path: str) -> None:
         """Remove a file. Raises Invalid, NotFound, Unavailable."""
         found = self.find(path)
-        with reaching("the file store"):
-            self._objects.delete(found.name)
+        self._objects.delete(found.name)
 
     def download(self, path: str) -> tuple[ObjectInfo, str]:
         """A file, and an address to read it at for `LINK_SECONDS`. Raises Invalid, NotFound, Unavailable."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from shared.aws.reach import reaching
 from shared.aws.s3 import TenantObjects
 from shared.clock import now_ms
 from shared.errors import Conflict, TooLarge
@@ -49,14 +48,12 @@ class GraphStore:
 
     def version(self, name: str) -> int:
         """The version that holds now; 0: there is no such graph. Raises Unavailable."""
-        with reaching("the graph store"):
-            item = self._table.get(self._key(name), consistent=True)
+        item = self._table.get(self._key(name), consistent=True)
         return int(item.get("version", 0)) if item else 0
 
     def body(self, name: str, version: int) -> bytes | None:
         """A version's bytes; None if a later one has taken its place. Raises Unavailable."""
-        with reaching("the graph store"):
-            return self._objects.get(_object(name, version))
+        return self._objects.get(_object(name, version))
 
     def lease(self, name: str, milliseconds: int) -> Lease:
         """The right to write, for so long. Raises Conflict `graph_busy`, TooLarge (too many graphs), Unavailable."""
@@ -65,8 +62,7 @@ class GraphStore:
         free = Attr("leased_until").not_exists() | Attr("leased_until").lt(now)
         change = Change(set={"leased_until": now + milliseconds}, add={"fence": 1})
         try:
-            with reaching("the graph store"):
-                item = self._table.update(self._key(name), change, free)
+            item = self._table.update(self._key(name), change, free)
         except ConditionFailed:
             raise Conflict(f"somebody else is writing the graph {name}", code="graph_busy") from None
         return Lease(name, int(item["fence"]), int(item.get("version", 0)), int(item.get("follows", 0)))
@@ -75,24 +71,20 @@ class GraphStore:
         """Make these bytes the graph, and give the lease back. Raises Conflict `graph_lost`, Unavailable."""
         held = Attr("fence").eq(lease.fence) & Attr("leased_until").exists()
         change = Change(set={"version": lease.fence, "follows": lease.version}, remove=["leased_until"])
-        with reaching("the graph store"):
-            self._objects.put(_object(lease.name, lease.fence), body)
-            try:
-                self._table.update(self._key(lease.name), change, held)
-            except ConditionFailed:
-                if self.version(lease.name) != lease.fence:  # or else it was this very update, sent twice
-                    self._objects.delete(_object(lease.name, lease.fence))
-                    raise Conflict(
-                        f"writing {lease.name} took too long; nothing was written", code="graph_lost"
-                    ) from None
-            self._sweep(lease)
+        self._objects.put(_object(lease.name, lease.fence), body)
+        try:
+            self._table.update(self._key(lease.name), change, held)
+        except ConditionFailed:
+            if self.version(lease.name) != lease.fence:  # or else it was this very update, sent twice
+                self._objects.delete(_object(lease.name, lease.fence))
+                raise Conflict(f"writing {lease.name} took too long; nothing was written", code="graph_lost") from None
+        self._sweep(lease)
 
     def release(self, lease: Lease) -> None:
         """Give a lease back that was not used; one that is gone is no error. Raises Unavailable."""
         try:
-            with reaching("the graph store"):
-                held = Attr("fence").eq(lease.fence)
-                self._table.update(self._key(lease.name), Change(remove=["leased_until"]), held)
+            held = Attr("fence").eq(lease.fence)
+            self._table.update(self._key(lease.name), Change(remove=["leased_until"]), held)
         except ConditionFailed:
             return
 
@@ -105,10 +97,9 @@ class GraphStore:
     def _room_for(self, name: str) -> None:
         if self.version(name):
             return
-        with reaching("the graph store"):
-            # Of a name whose writers came to nothing, a record is left that is no graph.
-            found = self._table.query_all(self._table.keys.graphs(), attributes=("SK", "version", "leased_until"))
-            names = {i["SK"] for i in found if "version" in i or i.get("leased_until", 0) > now_ms()}
+        # Of a name whose writers came to nothing, a record is left that is no graph.
+        found = self._table.query_all(self._table.keys.graphs(), attributes=("SK", "version", "leased_until"))
+        names = {i["SK"] for i in found if "version" in i or i.get("leased_until", 0) > now_ms()}
         if len(names) >= MAX_GRAPHS and name not in names:
             raise TooLarge(f"there are {MAX_GRAPHS} graphs already")
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, StringConstraints
 
+from shared.metadata import Metadata
 from shared.resources.documents import Description, Model, Name, Named, Part
 
 WEEK_SECONDS: Final = 7 * 86_400
@@ -73,6 +74,7 @@ class Template(Named):
     """
 
     category: Line = ""
+    metadata: Metadata = Field(default_factory=dict)
     guidelines: Annotated[str, StringConstraints(max_length=20_000, pattern=r"^[^\x00]*$")] = ""
     state_schema: dict[str, Any]
     steps: Annotated[list[Step], Field(min_length=1, max_length=50)]

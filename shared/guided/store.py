@@ -141,11 +141,16 @@ class InstanceStore:
             writes += self._taken(after)
         self._transact([*writes, *self._counted(after, counts or {})])
 
-    def look_again(self, instance_id: str, at_ms: int) -> None:
-        """When the sweeper should look at a conversation next."""
+    def look_again(self, instance_id: str, at_ms: int, version: int | None = None) -> None:
+        """When the sweeper should look at a conversation next; with a version, if it is still of that one: whoever has
+        changed it since has said when.
+        """
+        wanted = Attr("GSI2SK").exists()
+        if version is not None:
+            wanted &= Attr("version").eq(version)
         try:
             change = Change(set={"GSI2SK": iso(at_ms)})
-            self._table.update(Key(self._keys.guided(), instance_id), change, Attr("GSI2SK").exists())
+            self._table.update(Key(self._keys.guided(), instance_id), change, wanted)
         except ConditionFailed:
             return
 

@@ -79,12 +79,12 @@ def create(
 
 def _mail(table: TenantTable, credential: str, invitation: Invitation, url: str) -> str | None:
     """What went wrong, if it did: the invitation is there all the same, and its link can be handed over."""
-    name = MemberStore(table).tenant().name
-    text = (
-        f"You are invited to {name}.\n\nChoose a password: {url}\n\n"
-        f"The link is for you alone and works once, until {iso(invitation.expires_at)}."
-    )
     try:
+        name = MemberStore(table).tenant().name
+        text = (
+            f"You are invited to {name}.\n\nChoose a password: {url}\n\n"
+            f"The link is for you alone and works once, until {iso(invitation.expires_at)}."
+        )
         mails.post(table, credential, invitation.email, f"An invitation to {name}", text, key=invitation.id)
     except AppError as error:
         return error.code

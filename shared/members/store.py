@@ -12,6 +12,7 @@ from shared.members.model import ApiKey, Member, TenantRecord, UserType
 from shared.store.keys import Key
 from shared.store.pages import Listing, listing_of
 from shared.store.table import Attr, Change, ConditionFailed, Item, TenantTable, Write
+from shared.store.versions import still_at
 
 
 class LastOwner(Conflict):
@@ -229,16 +230,14 @@ class MemberStore:
         return item
 
     def _change(self, key: Key, values: dict[str, Any], known: int | None, what: str) -> Item:
-        condition = Attr("PK").exists() if known is None else Attr("version").eq(known)
         try:
-            return self._table.update(key, Change(set=values, add={"version": 1}), condition)
+            return self._table.update(key, Change(set=values, add={"version": 1}), still_at(known))
         except ConditionFailed as failed:
             raise _missed(failed, what) from None
 
     def _remove(self, key: Key, known: int | None, what: str) -> None:
-        condition = Attr("PK").exists() if known is None else Attr("version").eq(known)
         try:
-            self._table.delete(key, condition)
+            self._table.delete(key, still_at(known))
         except ConditionFailed as failed:
             raise _missed(failed, what) from None
 

@@ -28,3 +28,11 @@ class Notification:
     read_at: int | None = None
     kind: NotificationKind = "message"
     task_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """The kinds that a user does not want to be told of; `version` counts their changes."""
+
+    muted: tuple[NotificationKind, ...]
+    version: int

@@ -6,13 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from shared.aws.reach import reaching
 from shared.clock import now_ms
 from shared.errors import Invalid
 from shared.ids import digest, new_id
 from shared.members.meant import everyone, resolve
 from shared.members.store import MemberStore
-from shared.notifications.model import Notification, NotificationKind
+from shared.notifications.model import Notification, NotificationKind, Preferences
 from shared.notifications.store import NotificationStore
 from shared.store.pages import Listing
 from shared.store.table import Attr, ConditionFailed, TenantTable
@@ -29,12 +28,11 @@ def tell(tenant: Tenant, to: Sequence[str], title: str, message: str, *, key: st
     Raises Invalid (a name that means nobody there could be), Unavailable.
     """
     table = TenantTable(tenant)
-    with reaching("the table"):
-        owners = sorted(_meant(MemberStore(table), to))
-        if len(owners) > MOST:
-            raise Invalid(f"at most {MOST:,} are told something at once; these are {len(owners):,}")
-        note = Notification(new_id("nt"), title, message, execution_id, now_ms())
-        hand_out(table, owners, note, key=key)
+    owners = sorted(_meant(MemberStore(table), to))
+    if len(owners) > MOST:
+        raise Invalid(f"at most {MOST:,} are told something at once; these are {len(owners):,}")
+    note = Notification(new_id("nt"), title, message, execution_id, now_ms())
+    hand_out(table, owners, note, key=key)
     return len(owners)
 
 
@@ -46,20 +44,18 @@ def hand_out(table: TenantTable, owners: Sequence[str], note: Notification, *, k
     told, created_at = _first(table, key, note)
     store = NotificationStore(table)
     for owner in owners:
-        if note.kind == "message" or note.kind not in store.muted(owner):
+        if note.kind == "message" or note.kind not in store.preferences(owner).muted:
             store.add(owner, replace(note, id=told, created_at=created_at))
 
 
-def muted(who: Principal) -> tuple[NotificationKind, ...]:
-    """The kinds that the caller does not want to be told of."""
-    return _store(who).muted(_owner(who))
+def preferences(who: Principal) -> Preferences:
+    """What the caller does not want to be told of."""
+    return _store(who).preferences(_owner(who))
 
 
-def mute(who: Principal, kinds: Sequence[NotificationKind]) -> tuple[NotificationKind, ...]:
-    """The caller does not want to be told of these kinds."""
-    wanted = tuple(dict.fromkeys(kinds))
-    _store(who).mute(_owner(who), wanted)
-    return wanted
+def mute(who: Principal, kinds: Sequence[NotificationKind], known: int | None) -> Preferences:
+    """The caller does not want to be told of these kinds. Raises PreconditionFailed."""
+    return _store(who).mute(_owner(who), tuple(dict.fromkeys(kinds)), known)
 
 
 def listing(who: Principal, cursor: str | None, limit: int, *, unread: bool) -> Listing[Notification]:

@@ -8,8 +8,8 @@ from dataclasses import asdict
 from typing import Final
 
 from shared.clock import now_ms
-from shared.errors import NotFound
-from shared.notifications.model import Notification, NotificationKind
+from shared.errors import NotFound, PreconditionFailed
+from shared.notifications.model import Notification, NotificationKind, Preferences
 from shared.store.keys import Key
 from shared.store.pages import Listing, listing_of
 from shared.store.table import Attr, Change, ConditionFailed, Item, TenantTable
@@ -51,17 +51,36 @@ class NotificationStore:
         except ConditionFailed:
             raise NotFound(f"there is no notification {notification_id}") from None
 
-    def muted(self, owner_id: str) -> tuple[NotificationKind, ...]:
-        """The kinds that a user does not want to be told of."""
-        item = self._table.get(self._table.keys.notification_settings(owner_id))
-        return tuple(item["muted"]) if item else ()
+    def preferences(self, owner_id: str) -> Preferences:
+        """What a user does not want to be told of."""
+        return _preferences(self._table.get(self._table.keys.notification_settings(owner_id), consistent=True))
 
-    def mute(self, owner_id: str, kinds: Sequence[NotificationKind]) -> None:
-        """A user does not want to be told of these kinds, and of no others."""
-        self._table.put(self._table.keys.notification_settings(owner_id), {"muted": list(kinds)})
+    def mute(self, owner_id: str, kinds: Sequence[NotificationKind], known: int | None) -> Preferences:
+        """A user does not want to be told of these kinds, and of no others. Raises PreconditionFailed."""
+        condition = None
+        if known is not None:
+            before = self.preferences(owner_id).version
+            if known != before:
+                raise _changed(before)
+            condition = Attr("version").eq(before) if before else Attr("version").not_exists()
+        change = Change(set={"muted": list(kinds)}, add={"version": 1})
+        try:
+            at = self._table.keys.notification_settings(owner_id)
+            return _preferences(self._table.update(at, change, condition))
+        except ConditionFailed as failed:
+            raise _changed(_preferences(failed.item).version) from None
 
     def _key(self, owner_id: str, notification_id: str) -> Key:
         return Key(self._table.keys.notifications(owner_id), notification_id)
+
+
+def _preferences(item: Item | None) -> Preferences:
+    found = item or {}
+    return Preferences(tuple(found.get("muted", ())), int(found.get("version", 0)))
+
+
+def _changed(version: int) -> PreconditionFailed:
+    return PreconditionFailed(f"the preferences are at version {version} by now; read them again")
 
 
 def _notification(item: Item) -> Notification:

@@ -7,7 +7,7 @@ thing's own version, and a new thing of that name writes its versions over the o
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -86,6 +86,13 @@ class ResourceStore:
             raise _changed(before, failed) from None
         return next_one
 
+    def restore(self, resource: Resource, earlier: Sequence[Resource] = ()) -> None:
+        """Write a thing as it is elsewhere, under its own number, over what is there; `earlier` are versions of it."""
+        for each in earlier:
+            key = Key(self._keys.resource(each.kind, each.name), self._keys.version_sk(each.version))
+            self._table.put(key, _versioned(each))
+        self._table.transact(self._writes(resource, None))
+
     def remove(self, resource: Resource) -> None:
         """Remove a thing that is still as given, with its versions. Raises NotFound, PreconditionFailed."""
         try:
@@ -132,8 +139,7 @@ class ResourceStore:
         return known
 
     def _writes(self, resource: Resource, condition: Any) -> list[Write]:
-        values = {name: getattr(resource, name) for name in ("version", "updated_at", "updated_by")}
-        values["document"] = json.dumps(resource.document, ensure_ascii=False)
+        values = _versioned(resource)
         item = {
             **values,
             "kind": resource.kind,
@@ -144,6 +150,11 @@ class ResourceStore:
         of_version = (self._keys.resource(resource.kind, resource.name), self._keys.version_sk(resource.version))
         newest = (self._keys.resources(resource.kind), resource.name)
         return [Write("Put", newest, item, condition=condition), Write("Put", of_version, values)]
+
+
+def _versioned(resource: Resource) -> Item:
+    values: Item = {name: getattr(resource, name) for name in ("version", "updated_at", "updated_by")}
+    return {**values, "document": json.dumps(resource.document, ensure_ascii=False)}
 
 
 def _mark(resource: Resource) -> str:

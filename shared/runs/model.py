@@ -78,6 +78,7 @@ class ChildLink:
     `attempt` is the node's when it last asked; `token` is sealed, and gone once the child's end has been told. `at` is
     when it was asked (milliseconds since the epoch). `since` is the child's first attempt that the token is for: while
     the child is about to be retried, the next one, so that a late word of how it ended before is not taken for its end.
+    `asked_in` is the run's own attempt in which the token was given: a later one's token is not replaced.
     """
 
     child: str
@@ -85,6 +86,7 @@ class ChildLink:
     token: bytes | None
     at: int
     since: int = 0
+    asked_in: int = 0
 
 
 @dataclass(slots=True)

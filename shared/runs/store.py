@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from shared.clock import iso, now_ms
 from shared.errors import NotFound
+from shared.ids import time_part
 from shared.runs.model import OPEN, ChildLink, NodeRecord, Run, RunStatus
 from shared.store.keys import Key, journal_prefix, lots_prefix, sweep_shard
 from shared.store.table import Attr, Change, ConditionFailed, Item, Page, TenantTable
@@ -18,6 +19,9 @@ _JSON: Final = ("trigger", "triggered_by", "final_output", "error", "parent", "b
 _FIELDS: Final = tuple(f.name for f in fields(Run))
 _OF_ONE_ATTEMPT: Final = ("completed_at", "error", "final_output", "working")
 FIRST_LOOK_MS: Final = 120_000  # when the sweeper first looks at a run that has not ended
+_ID_BEFORE_RUN_MS: Final = 86_400_000
+_CLOCKS_MS: Final = 60_000  # by which the clocks of two machines may differ
+_LAST_MS: Final = 2**48 - 1  # that a ULID can tell
 CHILD_LOOK_MS: Final = 60_000  # when it first looks whether a child's end was told
 _is_open: Final = Attr("status").is_in(list(OPEN))
 
@@ -33,13 +37,9 @@ class RunStore:
 
     def create(self, run: Run) -> bool:
         """Write a new run; False if a run of this id is there already."""
-        item = {
-            **_to_item(run),
-            "GSI1PK": self._keys.runs_of(run.workflow_id),
-            "GSI1SK": run.id,
-            "GSI2PK": sweep_shard(run.id),
-            "GSI2SK": iso(now_ms() + FIRST_LOOK_MS),
-        }
+        item = {**_to_item(run), "GSI1PK": self._keys.runs_of(run.workflow_id), "GSI1SK": run.id}
+        if not run.ended:
+            item |= {"GSI2PK": sweep_shard(run.id), "GSI2SK": iso(now_ms() + FIRST_LOOK_MS)}
         try:
             self._table.create(self._keys.run(run.id), item)
         except ConditionFailed:
@@ -58,8 +58,27 @@ class RunStore:
         item = self._table.get(self._keys.run(execution_id), consistent=consistent)
         return None if item is None else _from_item(item)
 
-    def page(self, workflow_id: str, *, start: dict[str, str] | None, limit: int, **arguments: Any) -> Page:
-        """A page of a workflow's runs, newest first, as items; shape them with `shape`."""
+    def page(
+        self,
+        workflow_id: str,
+        *,
+        start: dict[str, str] | None,
+        limit: int,
+        since: int | None = None,
+        before: int | None = None,
+        **arguments: Any,
+    ) -> Page:
+        """A page of a workflow's runs, newest first, as items; shape them with `shape`.
+
+        `since` and `before` (ms) leave out what cannot have been created then; what is near them may still be there.
+        """
+        if since is not None or before is not None:
+            # A run's id is made before the run is: moments, or, where somebody tried again, hours.
+            first = max(0, (since or 0) - _ID_BEFORE_RUN_MS)
+            last = _LAST_MS if before is None else min(_LAST_MS, before + _CLOCKS_MS)
+            if first > last:
+                return Page([], None)
+            arguments |= {"after": f"ex_{time_part(first)}", "up_to": f"ex_{time_part(last)}~"}
         return self._table.query(
             self._keys.runs_of(workflow_id), index="GSI1", forward=False, start=start, limit=limit, **arguments
         )
@@ -69,8 +88,9 @@ class RunStore:
         """A run from an item of `page`."""
         return _from_item(item)
 
-    def begin(self, execution_id: str, state: str | None = None) -> Run | None:
-        """A call starts working on the run: it is `running`, unless it is to rest. The run, or None if it has ended.
+    def begin(self, execution_id: str, state: str | None = None, attempt: int | None = None) -> Run | None:
+        """A call starts working on the run: it is `running`, unless it is to rest. The run, or None if it has ended or
+        is in another `attempt` than the call's.
 
         `state` says for which state of the machine; `leave` takes it back. A call that dies does not: its state's next
         call has the same name.
@@ -81,16 +101,17 @@ class RunStore:
             remove=["pause_reason"],
             add={"calls": 1} | ({"working": frozenset([state])} if state else {}),
         )
-        run = self._change(execution_id, change, Attr("control").not_exists())
+        wanted = Attr("control").not_exists()
+        run = self._change(execution_id, change, wanted if attempt is None else wanted & Attr("attempt").eq(attempt))
         if run is None:  # somebody has asked for something
             found = self.get(execution_id)
-            if not found.ended:
-                return found if found.control else self.begin(execution_id, state)
+            if not found.ended and attempt in (None, found.attempt):
+                return found if found.control else self.begin(execution_id, state, attempt)
         return run
 
-    def leave(self, execution_id: str, state: str) -> Run | None:
-        """The call of this state has done its work. The run, or None if it has ended."""
-        return self._change(execution_id, Change(take={"working": frozenset([state])}))
+    def leave(self, execution_id: str, state: str, attempt: int) -> Run | None:
+        """The call of this state has done its work. The run, or None if it has ended or is in another attempt."""
+        return self._change(execution_id, Change(take={"working": frozenset([state])}), Attr("attempt").eq(attempt))
 
     def rest(self, execution_id: str, reason: str, *, since: int | None = None, if_asked: bool = False) -> Run | None:
         """The run is `paused` now. None if it has ended, another call has begun since the `since`-th, or (`if_asked`)
@@ -253,9 +274,11 @@ class RunStore:
 
     # --- parking: where a paused run's state machine waits ---------------------------------------------------------
 
-    def park(self, execution_id: str, state: str, sealed_token: bytes) -> None:
-        """Keep the token with which a parked state goes on."""
-        self._table.put(Key(self._keys.run(execution_id).pk, f"PARK#{state}"), {"state": state, "token": sealed_token})
+    def park(self, execution_id: str, state: str, sealed_token: bytes, attempt: int) -> None:
+        """Keep the token with which a parked state goes on, unless it was parked in a later attempt of the run."""
+        item = {"state": state, "token": sealed_token, "asked_in": attempt}
+        with contextlib.suppress(ConditionFailed):  # a late call of an execution that is over
+            self._table.put(Key(self._keys.run(execution_id).pk, f"PARK#{state}"), item, not_later(attempt))
 
     def parked(self, execution_id: str) -> list[tuple[str, bytes]]:
         """Every parked state and its token."""
@@ -274,9 +297,9 @@ class RunStore:
         """Keep how a run goes on when a child of it has ended. The sweeper looks after it until that is told."""
         kept: Item = {name: getattr(link, name) for name in ChildLink.__slots__ if getattr(link, name) is not None}
         sweep = {"GSI2PK": sweep_shard(link.child), "GSI2SK": iso(now_ms() + CHILD_LOOK_MS)}
-        not_later = Attr("attempt").not_exists() | Attr("attempt").lte(link.attempt)
+        latest = (Attr("attempt").not_exists() | Attr("attempt").lte(link.attempt)) & not_later(link.asked_in)
         with contextlib.suppress(ConditionFailed):  # a late call of an earlier attempt
-            self._table.put(self._keys.child_of_run(execution_id, link.child), kept | sweep, not_later)
+            self._table.put(self._keys.child_of_run(execution_id, link.child), kept | sweep, latest)
 
     def linked(self, execution_id: str, child_id: str) -> ChildLink | None:
         """What is kept of a child of this run, or None."""
@@ -322,6 +345,13 @@ class RunStore:
         """Write an event under its place in the table's stream. Writing it again changes nothing."""
         self._table.put(Key(self._keys.run(execution_id).pk, f"E#{sequence}"), item)
 
+    def delete_events(self, execution_id: str, before: str) -> None:
+        """Remove what was told of a run before this place in the table's stream."""
+        found = self._table.query_all(
+            self._keys.run(execution_id).pk, prefix="E#", attributes=["PK", "SK"], consistent=True
+        )
+        self._table.delete_all([Key(i["PK"], i["SK"]) for i in found if i["SK"] < f"E#{before}"])
+
     def events(self, execution_id: str, after: str, limit: int) -> Page:
         """Events after a sequence number, in order."""
         pk = self._keys.run(execution_id).pk
@@ -330,6 +360,11 @@ class RunStore:
             kept = [i for i in page.items if i["SK"].startswith("E#")]
             return Page(kept, page.last if len(kept) == len(page.items) else None)
         return self._table.query(pk, prefix="E#", limit=limit)
+
+
+def not_later(attempt: int) -> Any:
+    """The condition that a token was not kept by a later attempt of the run than this one."""
+    return Attr("asked_in").not_exists() | Attr("asked_in").lte(attempt)
 
 
 def _to_item(run: Run) -> Item:
@@ -342,7 +377,9 @@ def _to_item(run: Run) -> Item:
 
 
 def _link(item: Item) -> ChildLink:
-    return ChildLink(item["child"], item["attempt"], item.get("token"), item["at"], item.get("since", 0))
+    return ChildLink(
+        item["child"], item["attempt"], item.get("token"), item["at"], item.get("since", 0), item.get("asked_in", 0)
+    )
 
 
 def _from_item(item: Item) -> Run:

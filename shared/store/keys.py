@@ -40,7 +40,7 @@
 | link to a task | `T#t#TASKLINKS` | `lk_…` | `T#t#TASKLINKS#tk_…` / `lk_…` | |
 | invitation | `T#t#INVITATIONS` | `inv_…` | | |
 | audit log: entries, head | `T#t#AUDIT` | `N#000000000042`, `HEAD` | | |
-| entries yet to be chained | `T#t#AUDITIN` | `<ulid>` | | `SWEEP#AUDIT` / made |
+| entries yet to be chained | `T#t#AUDITIN` | `<ulid>` | | `SWEEP#AUDIT#<shard>` / made |
 | turn of a chat | `T#t#TURN#<digest>` | `TURN` | | |
 | webhook subscription | `T#t#WHSUBS` | `whs_…` | | |
 | its deliveries | `T#t#WHSUB#<whs>` | `dl_…` | | |
@@ -80,7 +80,7 @@ SWEEP_SHARDS: Final = 4
 CHILD: Final = "CHILD#"
 AUDIT: Final = "AUDIT"
 AUDIT_INBOX: Final = "AUDITIN"
-AUDIT_SHARD: Final = "SWEEP#AUDIT"  # a shard of their own: many changes must not hold up what else is due
+AUDIT_SHARDS: Final = 16  # of their own: many changes must not hold up what else is due
 QUOTA: Final = "QUOTA"
 GUIDED: Final = "GUIDED"
 
@@ -403,9 +403,24 @@ def sweep_shards() -> list[str]:
     return [f"SWEEP#{n}" for n in range(SWEEP_SHARDS)]
 
 
+def audit_shard(tenant_id: str) -> str:
+    """GSI2 partition in which the sweeper looks for what this tenant has yet to chain.
+
+    An index that cannot take a write keeps the table from taking it, and a partition takes a thousand a second: so one
+    tenant's changes do not hold up all the others'.
+    """
+    return f"SWEEP#{AUDIT}#{zlib.crc32(tenant_id.encode()) % AUDIT_SHARDS}"
+
+
+def audit_shards() -> list[str]:
+    """Every partition in which the sweeper looks for what is to be chained."""
+    return [f"SWEEP#{AUDIT}#{n}" for n in range(AUDIT_SHARDS)]
+
+
 def is_guided(partition_key: str) -> bool:
     """Whether guided conversations lie in this partition."""
-    return partition_key.startswith("T#") and partition_key.endswith(f"#{GUIDED}")
+    kind, _, rest = partition_key.partition("#")
+    return kind == "T" and rest.split("#")[1:] == [GUIDED]
 
 
 def execution_of(partition_key: str) -> str | None:

@@ -110,6 +110,15 @@ class Directory:
         """Remove an entry."""
         self._dynamo.delete(key.pk, key.sk)
 
-    def due(self, shard: str, up_to: str, limit: int) -> list[Item]:
-        """Keys of what the sweeper should look at by now (GSI2): items with `PK`, `SK`, `GSI2SK`."""
-        return self._dynamo.query(shard, index="GSI2", up_to=up_to, limit=limit).items
+    def due(self, shard: str, up_to: str, limit: int) -> Iterator[list[Item]]:
+        """Keys of what the sweeper should look at by now (GSI2), earliest first: items with `PK`, `SK`, `GSI2SK`.
+
+        They come so many at once, or none; more are asked for when they are wanted.
+        """
+        start: dict[str, str] | None = None
+        while True:
+            page = self._dynamo.query(shard, index="GSI2", up_to=up_to, limit=limit, start=start)
+            yield page.items
+            start = page.last
+            if start is None:
+                return

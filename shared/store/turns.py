@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from shared.errors import Unavailable
+from shared.errors import Contended
 
 T = TypeVar("T")
 _TRIES: Final = 10
@@ -16,11 +16,11 @@ _LONGEST: Final = 5  # of these
 
 
 def patiently(work: Callable[[], T]) -> T:
-    """What `work` gives, tried again while the database is busy. Raises Unavailable at last, and what `work` raises."""
+    """What `work` gives, tried again while others are at the same items. Raises Contended, and what it raises."""
     for attempt in range(_TRIES - 1):
         try:
             return work()
-        except Unavailable:
+        except Contended:
             step_aside(attempt)
     return work()
 

@@ -6,14 +6,16 @@ from dataclasses import asdict
 from typing import Final
 
 from shared.clock import now_ms
-from shared.errors import NotFound
+from shared.errors import NotFound, Unavailable
 from shared.store.keys import Key
 from shared.store.pages import Listing, listing_of
 from shared.store.table import Attr, Change, ConditionFailed, Item, TenantTable, Write
+from shared.store.turns import step_aside
 from shared.task_links.model import TaskLink
 
 _KEPT_S: Final = 90 * 86_400  # after it has expired
 _HASHES: Final = 5  # mails of one link that may be on their way
+_TRIES: Final = 10
 _fresh: Final = Attr("PK").exists() & Attr("used_at").not_exists() & Attr("revoked_at").not_exists()
 
 
@@ -44,20 +46,28 @@ class TaskLinkStore:
         )
 
     def add(self, link: TaskLink) -> TaskLink:
-        """Write a link; one of this id that is there gets the new secret, unless it was used or revoked already."""
+        """Write a link; one of this id that is there gets the new secret, unless it was used or revoked already.
+
+        Raises Unavailable.
+        """
         try:
             self._table.create(self._key(link.id), self._item(link))
             return link
         except ConditionFailed as taken:
             there = link_of(taken.item or {})
-        if there.used_at is not None or there.revoked_at is not None:
-            return there
-        hashes = [*there.hashes, *link.hashes][-_HASHES:]
-        values = {"hashes": hashes, "expires_at": link.expires_at, "ttl": link.expires_at // 1000 + _KEPT_S}
-        try:
-            return link_of(self._table.update(self._key(link.id), Change(set=values), _fresh))
-        except ConditionFailed:  # used or revoked this moment
-            return self.get(link.id)
+        for attempt in range(_TRIES):
+            if there.used_at is not None or there.revoked_at is not None:
+                return there
+            hashes = [*there.hashes, *link.hashes][-_HASHES:]
+            values = {"hashes": hashes, "expires_at": link.expires_at, "ttl": link.expires_at // 1000 + _KEPT_S}
+            as_read = _fresh & Attr("hashes").eq(list(there.hashes))
+            try:
+                return link_of(self._table.update(self._key(link.id), Change(set=values), as_read))
+            except ConditionFailed:
+                # Used or revoked this moment, or mailed once more: the link in that mail has to work too.
+                step_aside(attempt)
+                there = self.get(link.id)
+        raise Unavailable("many mails with this link are written at this moment; try again")
 
     def sent(self, link: TaskLink, notice: str) -> None:
         """A notice went out with this link."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, NoReturn
 
 from shared.clock import iso, now_ms
-from shared.errors import Conflict, Invalid, NotFound, Problem, Unavailable
+from shared.errors import Conflict, Contended, Invalid, NotFound, Problem, Unavailable
 from shared.nodes.json_schemas import faults
 from shared.runs.store import RunStore
 from shared.store.table import TenantTable, Write
@@ -64,7 +64,7 @@ class Answering:
                 if self._tasks.complete(task, answer, by.claimant, also=also):
                     return
                 self.refuse(task.id)
-            except Unavailable:  # DynamoDB refuses one of two transactions on the same item
+            except Contended:  # DynamoDB refuses one of two transactions on the same item
                 step_aside(attempt)
         raise Unavailable("many people answer this task at this moment; try again")
 
@@ -90,7 +90,7 @@ class Answering:
             try:
                 if self._kept(kept, votes, data, comment, by, also):
                     return
-            except Unavailable:
+            except Contended:
                 pass
             step_aside(attempt)
             kept = self._tasks.get(kept.task.id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from shared.clock import now_ms
 from shared.nodes.base import Asked
@@ -66,7 +66,7 @@ def follow_up(table: TenantTable, task_id: str, until: float) -> None:
     if kept.notices:
         notices.tell(table, kept, until, look)
     else:
-        store.look_again(task_id, look)
+        store.rest(kept, look)
 
 
 def _step(store: TaskStore, kept: Kept) -> bool:
@@ -77,7 +77,7 @@ def _step(store: TaskStore, kept: Kept) -> bool:
     if task.escalated < len(steps) and steps[task.escalated].at <= now:
         step, number = steps[task.escalated], task.escalated
         notice = Notice("task_escalated", step.assignees, f"escalated {number}")
-        values = {"escalated": number + 1, "assignees": list(_assignees(task, step))}
+        values: dict[str, Any] = {"escalated": number + 1, "assignees": list(_assignees(task, step))}
         store.note(kept, notice, now + TELL_AGAIN_MS, **values)
         return True
     if task.due_at is not None and task.due_at <= now and not kept.reminded:

@@ -32,7 +32,7 @@ class Task:
     `assignees` are user ids, e-mail addresses or user types; empty: whoever may answer tasks. From `expires_at` on no
     answer is taken; `due_at` is when there should be one. `escalated` counts the steps of its escalation that were
     taken. With `quorum`, so many must approve. `starter` is the user who started the run and, with `no_self_approval`,
-    cannot answer. `shown_sha256`: see `shown_hash`.
+    cannot answer. `shown_sha256`: see `shown_hash`. `revision` counts the changes of what is here.
     """
 
     id: str
@@ -59,6 +59,7 @@ class Task:
     decision: str | None = None
     completed_by: str | None = None
     completed_at: int | None = None
+    revision: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from shared.aws import kms, states
 from shared.clock import now_ms
-from shared.errors import Conflict, Forbidden, NotFound, Unavailable
+from shared.errors import Conflict, Forbidden, NotFound, PreconditionFailed, Unavailable
 from shared.log import logger
 from shared.nodes.base import Asked
 from shared.runs.store import RunStore
@@ -45,18 +45,18 @@ class TaskService:
 
     # --- for the engine --------------------------------------------------------------------------------------------
 
-    def desk(self, execution_id: str) -> Desk:
-        """The inbox as one run's engine sees it."""
-        return Desk(self, execution_id)
+    def desk(self, execution_id: str, attempt: int = 0) -> Desk:
+        """The inbox as the engine sees it in this attempt of a run."""
+        return Desk(self, execution_id, attempt)
 
-    def open(self, execution_id: str, task_id: str, node_id: str, asked: Asked, token: str) -> bool:
+    def open(self, execution_id: str, attempt: int, task_id: str, node_id: str, asked: Asked, token: str) -> bool:
         """See `stepfunctions.engine.waits.TaskDesk.open`."""
         now = now_ms()
         expires_at = now + asked.timeout_seconds * 1000
         sealed = kms.encrypt(self._tenant, token.encode(), execution=execution_id, task=task_id)
         there = self._tasks.find(task_id)
         if there is not None:
-            return self._renew(there, sealed, expires_at)
+            return self._renew(there, sealed, expires_at, attempt)
         run = self._runs.get(execution_id)
         workflow_name, node_name = self._labels(run.workflow_id, node_id)
         shown = Shown(asked.instructions, None if asked.form is None else dict(asked.form), asked.data)
@@ -81,8 +81,8 @@ class TaskService:
         follows = follow.of(asked, now)
         notices = follow.first_notices(task, follows)
         look_at = follow.first_look(task, follows, bool(notices))
-        if not self._tasks.create(task, shown, sealed, follows, notices, look_at):
-            return self._renew(self._tasks.get(task_id), sealed, expires_at)
+        if not self._tasks.create(task, shown, sealed, follows, notices, look_at, attempt):
+            return self._renew(self._tasks.get(task_id), sealed, expires_at, attempt)
         # Looked at after the task is there: whoever ends a run ends it first and withdraws its tasks second.
         if self._runs.get(execution_id).ended:
             self._tasks.close(task, "cancelled")
@@ -91,11 +91,11 @@ class TaskService:
             self.follow_up(task_id, _MAILS_IN_CALL_S)
         return True
 
-    def _renew(self, kept: Kept, sealed: bytes, expires_at: int) -> bool:
+    def _renew(self, kept: Kept, sealed: bytes, expires_at: int, attempt: int) -> bool:
         task = replace(kept.task, expires_at=expires_at)
         soon = now_ms() + follow.TELL_AGAIN_MS
         look_at = soon if kept.notices else follow.next_look(task, kept.follow, reminded=kept.reminded)
-        return self._tasks.renew(task.id, sealed, expires_at, look_at)
+        return self._tasks.renew(task.id, sealed, expires_at, look_at, attempt)
 
     def settle(self, task_id: str) -> Mapping[str, Any] | None:
         """See `stepfunctions.engine.waits.TaskDesk.settle`."""
@@ -141,7 +141,9 @@ class TaskService:
             return mine and workflow_id in (None, task.workflow_id) and execution_id in (None, task.execution_id)
 
         listing = "\n".join(["tasks", *(f or "" for f in (status, assignee, workflow_id, execution_id))])
-        return self._tasks.page(status, listing, cursor, limit, wanted)
+        # A run that is gone has left its tasks, but nothing that leads to them.
+        there = execution_id is not None and self._runs.find(execution_id, consistent=False) is not None
+        return self._tasks.page(status, listing, cursor, limit, wanted, execution_id if there else None)
 
     def open_tasks(self, execution_id: str) -> list[Task]:
         """The tasks that a run is waiting for, in the order in which it asked."""
@@ -171,18 +173,20 @@ class TaskService:
             raise Forbidden(f"task {task_id} is claimed by somebody else", code="not_claimant")
         return self._tasks.unclaim(task_id, task.claimed_by or "") or self._answering.refuse(task_id)
 
-    def reassign(self, who: Principal, task_id: str, assignees: tuple[str, ...]) -> Task:
+    def reassign(self, who: Principal, task_id: str, assignees: tuple[str, ...], known: int | None = None) -> Task:
         """Put a task before others, and end a claim. They are told.
 
-        Raises NotFound, Forbidden, Conflict, Unavailable.
+        Raises NotFound, Forbidden, Conflict, PreconditionFailed (`known` is not its revision), Unavailable.
         """
         named = tuple(dict.fromkeys(assignees))
         for _ in range(_TRIES):
             kept = self._tasks.get(task_id)
             access.check(kept.task, who)
+            if known is not None and known != kept.task.revision:
+                raise PreconditionFailed(f"the task is at revision {kept.task.revision} by now; read it again")
             notice = Notice("task_reassigned", named, f"reassigned {kept.noted}")
             look_at = now_ms() + follow.TELL_AGAIN_MS
-            done = self._tasks.note(kept, notice, look_at, assignees=list(named))
+            done = self._tasks.note(kept, notice, look_at, unchanged=known is not None, assignees=list(named))
             if done is not None:
                 self.follow_up(task_id, _MAILS_IN_CALL_S)
                 return done
@@ -265,13 +269,14 @@ class TaskService:
 class Desk:
     """One run's view of the inbox: `stepfunctions.engine.waits.TaskDesk`."""
 
-    def __init__(self, service: TaskService, execution_id: str) -> None:
+    def __init__(self, service: TaskService, execution_id: str, attempt: int) -> None:
         self._service = service
         self._execution = execution_id
+        self._attempt = attempt
 
     def open(self, task_id: str, node_id: str, asked: Asked, token: str) -> bool:
         """Put a task into the inbox, or give an open one its new token; False if it is closed already."""
-        return self._service.open(self._execution, task_id, node_id, asked, token)
+        return self._service.open(self._execution, self._attempt, task_id, node_id, asked, token)
 
     def settle(self, task_id: str) -> Mapping[str, Any] | None:
         """The answer to a task; None, and the task closed, if nobody answered in time."""

@@ -9,15 +9,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Final
 
 from shared.aws.s3 import TenantObjects
 from shared.clock import iso, now_ms
 from shared.errors import NotFound
+from shared.runs.store import not_later
 from shared.settings import settings
 from shared.store.keys import Key, sweep_shard
-from shared.store.pages import Listing, listing_of
+from shared.store.pages import MAX_LIMIT, Listing, listing_of
 from shared.store.table import Attr, Change, ConditionFailed, Item, Page, TenantTable, Write
 from shared.tasks.model import NOTHING, Answer, Follow, Notice, Shown, Task, TaskStatus, Vote
 
@@ -26,6 +27,7 @@ _INLINE_VOTE_BYTES: Final = 512
 _SEND_AGAIN_MS: Final = 60_000
 _FIELDS: Final = tuple(f.name for f in fields(Task))
 _open: Final = Attr("status").eq("open")
+_CHANGED: Final = {"revision": 1}  # what people see of the task is another now
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +88,23 @@ class TaskStore:
         found = self._table.query_all(mark.pk, prefix=mark.sk, consistent=True)
         return [(i["task_id"], i["status"]) for i in found]
 
-    def page(self, status: str | None, listing: str, cursor: str | None, limit: int, keep: Any) -> Listing[Task]:
-        """Tasks that `keep(task)` accepts, newest first. `listing` names the filters, for the cursor."""
+    def page(
+        self,
+        status: str | None,
+        listing: str,
+        cursor: str | None,
+        limit: int,
+        keep: Any,
+        execution_id: str | None = None,
+    ) -> Listing[Task]:
+        """Tasks that `keep(task)` accepts, newest first: all there are, or those of a run that is there.
+
+        `listing` names the filters, for the cursor.
+        """
 
         def fetch(start: dict[str, str] | None, n: int) -> Page:
+            if execution_id is not None:
+                return self._page_of_run(execution_id, status, start, n)
             where = {"index": "GSI1"} if status else {}
             pk = self._keys.tasks_with(status) if status else self._keys.tasks()
             return self._table.query(pk, forward=False, start=start, limit=n, attributes=_FIELDS, **where)
@@ -98,17 +113,36 @@ class TaskStore:
             self._table.tenant, listing, cursor, limit, fetch, _task, keep=lambda item: bool(keep(_task(item)))
         )
 
+    def _page_of_run(self, execution_id: str, status: str | None, start: dict[str, str] | None, n: int) -> Page:
+        ids = sorted((i for i, at in self.of_run(execution_id) if status in (None, at)), reverse=True)
+        left = [i for i in ids if start is None or i < start["SK"]]
+        taken = left[: min(n, MAX_LIMIT)]  # each is read by itself
+        items = [item for i in taken if (item := self._table.get(self._key(i))) is not None]
+        keys = ("PK", "SK", "GSI1PK", "GSI1SK") if status else ("PK", "SK")  # as of the tasks of all runs
+        page = Page(items, None, keys)
+        return replace(page, last={name: items[-1][name] for name in keys}) if items and taken != left else page
+
     # --- writing ---------------------------------------------------------------------------------------------------
 
     def create(
-        self, task: Task, shown: Shown, token: bytes, follow: Follow, notices: Sequence[Notice], look_at: int
+        self,
+        task: Task,
+        shown: Shown,
+        token: bytes,
+        follow: Follow,
+        notices: Sequence[Notice],
+        look_at: int,
+        asked_in: int = 0,
     ) -> bool:
-        """Write a new task and its mark; False if it is there already. The sweeper looks at it at `look_at`."""
+        """Write a new task and its mark; False if it is there already. The sweeper looks at it at `look_at`;
+        `asked_in` is the attempt of the run that gave the token.
+        """
         item = {
             **_to_item(task),
             **self._status_keys(task.id, task.status),
             "shown": self._write(shown.as_dict()),
             "token": token,
+            "asked_in": asked_in,
             "GSI2PK": sweep_shard(task.id),
             "GSI2SK": iso(look_at),
         }
@@ -125,10 +159,10 @@ class TaskStore:
         ]
         return self._transact(writes)
 
-    def renew(self, task_id: str, token: bytes, expires_at: int, look_at: int) -> bool:
-        """Another token for an open task; False if it is closed."""
-        values = {"token": token, "expires_at": expires_at, "GSI2SK": iso(look_at)}
-        return self._change(task_id, Change(set=values), _open) is not None
+    def renew(self, task_id: str, token: bytes, expires_at: int, look_at: int, asked_in: int = 0) -> bool:
+        """Another token for an open task; False if it is closed, or a later attempt of the run has asked again."""
+        values = {"token": token, "expires_at": expires_at, "GSI2SK": iso(look_at), "asked_in": asked_in}
+        return self._change(task_id, Change(set=values, add=_CHANGED), _open & not_later(asked_in)) is not None
 
     def complete(
         self, task: Task, answer: Answer, claimant: str, votes: Sequence[Vote] = (), also: Sequence[Write] = ()
@@ -154,7 +188,7 @@ class TaskStore:
     def vote(self, task: Task, votes: Sequence[Vote], also: Sequence[Write] = ()) -> bool:
         """Keep a vote that does not decide, the last of all `votes`; False as `complete`."""
         key = self._key(task.id)
-        change, condition = Change(set=_counted(votes)), _open & _seen(len(votes) - 1)
+        change, condition = Change(set=_counted(votes), add=_CHANGED), _open & _seen(len(votes) - 1)
         return self._transact([Write("Update", (key.pk, key.sk), change=change, condition=condition), *also])
 
     def write_said(self, answered: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -174,27 +208,40 @@ class TaskStore:
         """When the sweeper should look at the task next."""
         self._change(task_id, Change(set={"GSI2SK": iso(at_ms)}), Attr("GSI2SK").exists())
 
+    def rest(self, kept: Kept, look_at: int) -> None:
+        """There is nothing to be done before then for an open task that is as in `kept`. One that was answered or has
+        another notice since is looked at when whoever did that has said.
+        """
+        wanted = _open & _at("noted", kept.noted) & Attr("expires_at").eq(kept.task.expires_at)
+        self._change(kept.task.id, Change(set={"GSI2SK": iso(look_at)}), wanted)
+
     def claim(self, task_id: str, who: str) -> Task | None:
         """Take an open task that nobody else has taken; None otherwise."""
         free = Attr("claimed_by").not_exists() | Attr("claimed_by").eq(who)
-        return self._change(task_id, Change(set={"claimed_by": who, "claimed_at": now_ms()}), _open & free)
+        change = Change(set={"claimed_by": who, "claimed_at": now_ms()}, add=_CHANGED)
+        return self._change(task_id, change, _open & free)
 
     def unclaim(self, task_id: str, held_by: str) -> Task | None:
         """Give back what `held_by` has taken; None if it is closed or held by somebody else."""
-        change = Change(remove=["claimed_by", "claimed_at"])
+        change = Change(remove=["claimed_by", "claimed_at"], add=_CHANGED)
         return self._change(task_id, change, _open & Attr("claimed_by").eq(held_by))
 
-    def note(self, kept: Kept, notice: Notice, look_at: int, **values: Any) -> Task | None:
+    def note(self, kept: Kept, notice: Notice, look_at: int, *, unchanged: bool = False, **values: Any) -> Task | None:
         """Change an open task that has no newer notice than in `kept`, and say so to people; None otherwise.
 
-        With `assignees` among the values a claim ends.
+        With `assignees` among the values a claim ends. `unchanged`: only if nothing at all of it has changed.
         """
         notices = [*map(_noted, kept.notices), _noted(notice)]
         change = Change(
             set={**values, "notices": notices, "noted": kept.noted + 1, "tries": 0, "GSI2SK": iso(look_at)},
             remove=["claimed_by", "claimed_at"] if "assignees" in values else [],
+            add=_CHANGED,
         )
-        return self._change(kept.task.id, change, _open & _at("noted", kept.noted))
+        condition = _open & _at("noted", kept.noted)
+        if unchanged:
+            revision, none_yet = kept.task.revision, Attr("revision").not_exists()  # of before there were revisions
+            condition &= Attr("revision").eq(revision) if revision else Attr("revision").eq(0) | none_yet
+        return self._change(kept.task.id, change, condition)
 
     def told(self, kept: Kept, look_at: int) -> None:
         """People know of all notices in `kept`; newer ones stay."""
@@ -227,8 +274,9 @@ class TaskStore:
         key, mark_key = self._key(task.id), self._keys.task_of_run(task.execution_id, task.id)
         mark = {"task_id": task.id, "node_id": task.node_id, "title": task.title, "status": status}
         mark |= {k: values[k] for k in ("decision", "completed_by", "completed_at") if k in values}
+        closed = Change(set=values, remove=change.remove, add=_CHANGED)
         writes = [
-            Write("Update", (key.pk, key.sk), change=Change(set=values, remove=change.remove), condition=condition),
+            Write("Update", (key.pk, key.sk), change=closed, condition=condition),
             Write("Put", (mark_key.pk, mark_key.sk), mark),
             *also,
         ]

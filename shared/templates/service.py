@@ -171,7 +171,7 @@ def _own(store: TemplateStore, template_id: str, known: int | None) -> Template:
 def _check(template: Template) -> None:
     """Raises Invalid for what could not be filled in."""
     problems = list(template_problems(template.document, template.parameters))
-    odd = sorted(set(template.document) - {"nodes", "connections", "variables", "settings"})
+    odd = sorted(set(template.document) - {"nodes", "connections", "variables", "settings", "metadata"})
     problems += [Problem("unknown_field", f"a template's document has no {name[:100]}", "document") for name in odd]
     if problems:
         raise Invalid("this is no template", errors=problems[:50])

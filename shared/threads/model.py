@@ -15,7 +15,7 @@ Role = Literal["system", "user", "assistant", "tool"]
 
 @dataclass(frozen=True, slots=True)
 class Thread:
-    """A thread. Times are milliseconds since the epoch; `messages` counts them.
+    """A thread. Times are milliseconds since the epoch; `messages` counts those that were not removed.
 
     `version` counts the changes of title and metadata and is the ETag.
     """
@@ -31,7 +31,9 @@ class Thread:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What was said. `number` counts from 0; `source` is who wrote it: a user, a key, or a run and its node."""
+    """What was said. `number` counts from 0 and stays the same when others are removed; `source` is who wrote it: a
+    user, a key, or a run and its node.
+    """
 
     number: int
     role: Role

@@ -65,6 +65,18 @@ def messages(who: Principal, thread_id: str, cursor: str | None, limit: int, *, 
     return store.messages(store.get(thread_id), cursor, limit, newest_first=newest_first)
 
 
+def message(who: Principal, thread_id: str, number: int) -> Message:
+    """One message of a thread. Raises NotFound."""
+    store = _store(who)
+    return store.message(store.get(thread_id), number)
+
+
+def remove_message(who: Principal, thread_id: str, number: int) -> None:
+    """Remove a message: the thread is as if it had not been said. Raises NotFound, Unavailable."""
+    store = _store(who)
+    store.remove_message(store.get(thread_id), number)
+
+
 def add(who: Principal, thread_id: str, role: str, content: Any) -> Message:
     """Say something in a thread that is there. Raises NotFound, Invalid, TooLarge."""
     store = _store(who)

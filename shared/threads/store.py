@@ -1,7 +1,8 @@
 """Threads in the table: each under its id, its messages in a partition of their own, by number.
 
-A message's number is the count before it, so what is appended together stands together. A thread that was removed and
-made again begins anew: its messages' keys hold when it was made.
+A message's number is how many were said before it, so what is appended together stands together. One that is removed
+leaves a gap: the item's `messages` counts what was ever said, `gone` what of it was removed. A thread that was removed
+and made again begins anew: its messages' keys hold when it was made.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from shared.ids import digest
 from shared.store.keys import Key
 from shared.store.pages import Listing, listing_of
 from shared.store.table import Attr, Change, ConditionFailed, Item, TenantTable, Write
+from shared.store.turns import patiently
 from shared.threads.messages import bodies, checked_id
 from shared.threads.model import Message, Thread
 
@@ -108,20 +110,42 @@ class ThreadStore:
         item = self._find(thread_id)
         if item is None or limit < 1:
             return []
-        later = max(0, item["messages"] - before) if before is not None else 0
-        limit += later
+        most = limit + (max(0, item["messages"] - before) if before is not None else 0)
         pk, prefix = self._keys.thread(thread_id), self._keys.message_sk(item["created_at"])
         found: list[Item] = []
         start: dict[str, str] | None = None
-        while len(found) < limit:
-            wanted = limit - len(found)
+        while len(found) < most:
+            wanted = most - len(found)
             page = self._table.query(pk, prefix=prefix, start=start, limit=wanted, forward=False, consistent=True)
             found += page.items
             start = page.last
             if start is None:
                 break
         said = [_message(i) for i in reversed(found)]
-        return [m.as_said() for m in said if before is None or m.number < before]
+        return [m.as_said() for m in said if before is None or m.number < before][-limit:]
+
+    def message(self, thread: Thread, number: int) -> Message:
+        """One message. Raises NotFound."""
+        item = self._table.get(self._at(thread, number), consistent=True)
+        if item is None:
+            raise _no_message(thread, number)
+        return _message(item)
+
+    def remove_message(self, thread: Thread, number: int) -> None:
+        """Remove a message; those after it keep their numbers. Raises NotFound, Unavailable."""
+        change = Change(set={"updated_at": now_ms()}, add={"gone": 1})
+        key, same = self._at(thread, number), Attr("created_at").eq(thread.created_at)
+        writes = [
+            Write("Update", self._place(thread.id), change=change, condition=same),
+            Write("Delete", (key.pk, key.sk), condition=Attr("PK").exists()),
+        ]
+        try:
+            patiently(lambda: self._table.transact(writes))  # somebody may be saying something
+        except ConditionFailed:
+            raise _no_message(thread, number) from None
+
+    def _at(self, thread: Thread, number: int) -> Key:
+        return Key(self._keys.thread(thread.id), self._keys.message_sk(thread.created_at, number))
 
     def appended(self, thread_id: str, key: str) -> int | None:
         """The number of the first message that was added under this key; None if none was. Raises Invalid."""
@@ -178,6 +202,10 @@ def _mark(key: str) -> str:
     return digest("append", key)
 
 
+def _no_message(thread: Thread, number: int) -> NotFound:
+    return NotFound(f"the thread {thread.id} has no message {number}", code="no_message")
+
+
 def _changed(thread: Thread, failed: ConditionFailed) -> NotFound | PreconditionFailed:
     if failed.item is None:
         return NotFound(f"there is no thread {thread.id}")
@@ -200,7 +228,7 @@ def _thread(item: Item) -> Thread:
         id=item["SK"],
         title=item["title"],
         metadata=json.loads(item["metadata"]),
-        messages=item["messages"],
+        messages=item["messages"] - item.get("gone", 0),
         version=item["version"],
         created_at=item["created_at"],
         updated_at=item["updated_at"],

@@ -33,7 +33,8 @@ class Schedule:
 
     `config` and `disabled` are the node's, in workflow version `version`. `state` is what people set; it survives
     new versions. `placed` is a digest of what Scheduler holds (empty: unknown, or nothing), `placed_at` the moment
-    (ms) from which it counts intervals. `revision` counts people's changes.
+    (ms) from which it counts intervals. `revision` counts people's changes. `last_run_at` is the latest instant (ms)
+    for which it started a run, `last_execution_id` that run.
     """
 
     id: str
@@ -47,3 +48,5 @@ class Schedule:
     placed: str = ""
     placed_at: int = 0
     revision: int = 1
+    last_run_at: int | None = None
+    last_execution_id: str | None = None

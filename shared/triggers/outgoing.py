@@ -53,7 +53,7 @@ def problem(
 def of_error(request_id: str, error: AppError) -> Reply:
     """The answer for an AppError; one that says when to try again (`retry_after`, seconds) gets Retry-After."""
     headers: dict[str, str] = dict(getattr(error, "headers", {}))
-    retry_after = getattr(error, "retry_after", 1 if error.status == 503 else None)
+    retry_after = getattr(error, "retry_after", None)
     if retry_after is not None:
         headers["Retry-After"] = str(retry_after)
     return problem(request_id, error.status, error.code, error.detail, errors=error.errors, headers=headers)

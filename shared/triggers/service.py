@@ -6,24 +6,22 @@ published one switches all of a workflow's webhooks at once. What `sync` does af
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from shared.aws import scheduler
 from shared.clock import iso, now_ms
 from shared.errors import Conflict, NotFound, PreconditionFailed, Unavailable
-from shared.ids import digest
 from shared.settings import settings
-from shared.store.pages import Listing
+from shared.store.pages import MAX_LIMIT, Listing
 from shared.store.table import TenantTable
 from shared.subscriptions.service import follow
 from shared.tenancy import Principal, Tenant
-from shared.triggers import cron, sealing
+from shared.triggers import cron, placing, sealing
 from shared.triggers.model import Schedule, ScheduleState, Webhook
 from shared.triggers.store import TriggerStore
-from shared.workflows.record import Workflow
+from shared.workflows.record import Workflow, being_deleted
 from shared.workflows.store import WorkflowStore
 
 if TYPE_CHECKING:
@@ -53,7 +51,7 @@ class WebhookView:
 
 @dataclass(frozen=True, slots=True)
 class ScheduleView:
-    """A schedule as people see it; `next_runs` are its next instants, in milliseconds since the epoch."""
+    """A schedule as people see it. `next_runs` are its next instants, `last_run_at` the last one (ms)."""
 
     id: str
     workflow_id: str
@@ -63,6 +61,8 @@ class ScheduleView:
     next_runs: tuple[int, ...]
     created_at: int
     revision: int
+    last_run_at: int | None
+    last_execution_id: str | None
 
 
 # --- following the published version ---------------------------------------------------------------------------------
@@ -113,7 +113,9 @@ def _synced_schedule(store: TriggerStore, workflow_id: str, version: int, node: 
     kept = store.ensure_schedule(workflow_id, node.id, version, node.config, disabled=node.disabled)
     if kept is None:
         return None
-    placed = _place(store, kept)
+    placed = placing.place(store, kept)
+    if placed is None:
+        return None
     following = _next_runs(placed, 1)
     return {
         "type": SCHEDULE,
@@ -143,38 +145,7 @@ def _remove_webhooks(store: TriggerStore, workflow_id: str, version: int, kept: 
 def _remove_schedules(store: TriggerStore, workflow_id: str, version: int, kept: set[str]) -> None:
     for schedule in store.schedules_of(workflow_id):
         if schedule.node_id not in kept and schedule.version <= version:
-            # Scheduler first: a record that is left over is found again, a schedule without one would go on for ever.
-            scheduler.delete(schedule.id)
-            store.remove_schedule(schedule.id, version)
-
-
-def _place(store: TriggerStore, schedule: Schedule) -> Schedule:
-    """Tell Scheduler, unless it knows: telling it again would make an interval start anew. Raises Unavailable."""
-    now = now_ms()
-    timing = cron.timing(schedule.config)
-    wanted = digest(json.dumps(dict(schedule.config), sort_keys=True), schedule.state, settings().dispatcher_arn)
-    if schedule.disabled or timing.next_after(now) is None:
-        scheduler.delete(schedule.id)
-        wanted = ""
-    elif wanted == schedule.placed:
-        return schedule
-    else:
-        scheduler.put(
-            schedule.id,
-            expression=timing.expression,
-            timezone=timing.timezone,
-            start_ms=timing.start_ms if timing.start_ms is not None and timing.start_ms > now else None,
-            end_ms=timing.end_ms,
-            enabled=schedule.state == "active",
-            envelope={
-                "tenant": store.tenant.id,
-                "workflow_id": schedule.workflow_id,
-                "node_id": schedule.node_id,
-                "schedule_id": schedule.id,
-                "scheduled_time": scheduler.SCHEDULED_TIME,
-            },
-        )
-    return store.note_placed(schedule, wanted, now)
+            placing.remove(store, schedule.id, version)
 
 
 # --- webhooks --------------------------------------------------------------------------------------------------------
@@ -182,9 +153,12 @@ def _place(store: TriggerStore, schedule: Schedule) -> Schedule:
 
 def webhooks(who: Principal, workflow_id: str | None, cursor: str | None, limit: int) -> Listing[WebhookView]:
     """Some webhooks, of one workflow or of all."""
-    found = _store(who.tenant).webhooks(workflow_id, cursor, limit)
-    workflows = {w: _workflow(who.tenant, w) for w in {h.workflow_id for h in found.items}}
-    return Listing([_webhook_view(h, workflows[h.workflow_id]) for h in found.items], found.next_cursor)
+    workflow = lru_cache(MAX_LIMIT)(lambda found: _workflow(who.tenant, found))
+
+    def shown(hook: Webhook) -> WebhookView:
+        return _webhook_view(hook, workflow(hook.workflow_id))
+
+    return _store(who.tenant).webhooks(workflow_id, cursor, limit, shown)
 
 
 def webhook(who: Principal, webhook_id: str) -> WebhookView:
@@ -196,9 +170,11 @@ def webhook(who: Principal, webhook_id: str) -> WebhookView:
 def create_webhook(who: Principal, workflow_id: str, node_id: str) -> tuple[WebhookView, str | None]:
     """The addresses of a draft's node, before it is published; with its secret, if it is made by this.
 
-    Raises NotFound; Conflict if the draft has no such webhook node.
+    Raises NotFound; Conflict if the draft has no such webhook node, or the workflow is being deleted.
     """
     workflow, document = WorkflowStore(TenantTable(who.tenant)).get_with_document(workflow_id)
+    if workflow.deleting_since is not None:
+        raise being_deleted(workflow_id)
     nodes: Sequence[Mapping[str, Any]] = [n for n in document["nodes"] if n["id"] == node_id and n["type"] == WEBHOOK]
     if not nodes:
         raise Conflict(f"the draft has no {WEBHOOK} node {node_id}", code="no_webhook_node")
@@ -272,7 +248,10 @@ def set_state(who: Principal, schedule_id: str, state: ScheduleState, known: int
     _check(known, found.revision)
     # The record first: from here on the dispatcher starts nothing, whatever becomes of the call to Scheduler.
     changed = store.change_schedule(found, {"state": state}) if state != found.state else found
-    return _schedule_view(_place(store, changed))
+    placed = placing.place(store, changed)
+    if placed is None:
+        raise NotFound(f"there is no schedule {schedule_id}")
+    return _schedule_view(placed)
 
 
 def _schedule_view(found: Schedule) -> ScheduleView:
@@ -285,6 +264,8 @@ def _schedule_view(found: Schedule) -> ScheduleView:
         next_runs=tuple(_next_runs(found, 5)),
         created_at=found.created_at,
         revision=found.revision,
+        last_run_at=found.last_run_at,
+        last_execution_id=found.last_execution_id,
     )
 
 

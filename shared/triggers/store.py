@@ -6,10 +6,10 @@ import base64
 import json
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import fields, replace
-from typing import Any, Final
+from dataclasses import fields
+from typing import Any, Final, TypeVar
 
 from shared.aws.dynamo import Condition
 from shared.clock import now_ms
@@ -20,6 +20,8 @@ from shared.store.pages import Listing, listing_of
 from shared.store.table import Attr, Change, ConditionFailed, Directory, Item, TenantTable, Write
 from shared.tenancy import Tenant, from_directory
 from shared.triggers.model import Schedule, Webhook
+
+T = TypeVar("T")
 
 _HOOK_FIELDS: Final = tuple(f.name for f in fields(Webhook))
 _SCHEDULE_FIELDS: Final = tuple(f.name for f in fields(Schedule))
@@ -89,8 +91,10 @@ class TriggerStore:
             raise NotFound(f"there is no webhook {webhook_id}")
         return _webhook(item)
 
-    def webhooks(self, workflow_id: str | None, cursor: str | None, limit: int) -> Listing[Webhook]:
-        """Some webhooks, of one workflow or of all."""
+    def webhooks(
+        self, workflow_id: str | None, cursor: str | None, limit: int, shown: Callable[[Webhook], T]
+    ) -> Listing[T]:
+        """Some webhooks, of one workflow or of all, each as `shown` makes it."""
         wanted = _of(workflow_id)
         return listing_of(
             self.tenant,
@@ -98,7 +102,7 @@ class TriggerStore:
             cursor,
             limit,
             lambda start, n: self._table.query(self._hooks, prefix=_HOOK, start=start, limit=n, condition=wanted),
-            _webhook,
+            lambda item: shown(_webhook(item)),
         )
 
     def webhooks_of(self, workflow_id: str) -> dict[str, str]:
@@ -190,18 +194,42 @@ class TriggerStore:
         """Change a schedule as it was read. Raises PreconditionFailed if somebody else has changed it since."""
         return _schedule(self._change(Key(self._schedules, schedule.id), schedule.revision, change))
 
-    def note_placed(self, schedule: Schedule, mark: str, at_ms: int) -> Schedule:
-        """Note what Scheduler has been told, unless the schedule is gone; gives it as it is now."""
-        after = replace(schedule, placed=mark, placed_at=at_ms)
+    def has_schedule(self, schedule_id: str) -> bool:
+        """Whether there is one."""
+        return self._table.get(Key(self._schedules, schedule_id), consistent=True) is not None
+
+    def unplace(self, schedule_id: str) -> Schedule | None:
+        """Note that nobody knows what Scheduler holds; gives the schedule as it is, None if it is gone."""
+        try:
+            change = Change(set={"placed": ""})
+            return _schedule(self._table.update(Key(self._schedules, schedule_id), change, Attr("PK").exists()))
+        except ConditionFailed:
+            return None
+
+    def note_placed(self, schedule: Schedule, mark: str, at_ms: int) -> Schedule | None:
+        """Note that Scheduler has been told this; None if the schedule is another one by now, or gone."""
         change = Change(set={"placed": mark, "placed_at": at_ms})
+        same = Attr("revision").eq(schedule.revision) & Attr("version").eq(schedule.version)
+        same &= Attr("state").eq(schedule.state)
+        try:
+            return _schedule(self._table.update(Key(self._schedules, schedule.id), change, same))
+        except ConditionFailed:
+            return None
+
+    def note_fired(self, schedule_id: str, at_ms: int, execution_id: str) -> None:
+        """Note that a schedule has started this run for an instant, unless it is gone, or has for a later one since."""
+        change = Change(set={"last_run_at": at_ms, "last_execution_id": execution_id})
+        latest = Attr("last_run_at").not_exists() | Attr("last_run_at").lt(at_ms)
         with suppress(ConditionFailed):
-            self._table.update(Key(self._schedules, schedule.id), change, Attr("PK").exists())
-        return after
+            self._table.update(Key(self._schedules, schedule_id), change, Attr("PK").exists() & latest)
 
     def remove_schedule(self, schedule_id: str, version: int) -> bool:
-        """Remove the schedule of a node that `version` has no more; False if a later version has it again."""
+        """Remove the schedule of a node that `version` has no more. False if a later version has it again, or if
+        somebody has told Scheduler of it since `unplace`; and if it is gone.
+        """
+        unneeded = Attr("version").lte(version) & Attr("placed").eq("")
         try:
-            self._table.delete(Key(self._schedules, schedule_id), Attr("version").lte(version))
+            self._table.delete(Key(self._schedules, schedule_id), unneeded)
         except ConditionFailed:
             return False
         return True
@@ -230,4 +258,5 @@ def _schedule(item: Item) -> Schedule:
 
 
 def _schedule_item(schedule: Schedule) -> Item:
-    return {f: getattr(schedule, f) for f in _SCHEDULE_FIELDS} | {"config": json.dumps(dict(schedule.config))}
+    known = {f: getattr(schedule, f) for f in _SCHEDULE_FIELDS if getattr(schedule, f) is not None}
+    return known | {"config": json.dumps(dict(schedule.config))}

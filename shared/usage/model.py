@@ -27,6 +27,8 @@ class Quotas:
     concurrent_runs: int = 500
     tokens_per_month: int = 1_000_000_000
     money_usd_per_month: float = 10_000.0
+    storage_bytes: int = 10_000_000_000  # of files, as is the next one
+    files: int = 100_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -149,8 +149,7 @@ class Account:
 
 def overview(tenant: Tenant) -> list[dict[str, Any]]:
     """Every quota: `{name, limit, used, unit, resets_at}`; `resets_at` (ms) is None for what is not of a period."""
-    from shared import limits  # the runner needs neither
-    from shared.files.quota import MAX_TENANT_BYTES, MAX_TENANT_FILES
+    from shared import limits  # the runner does not need it
 
     table, now = TenantTable(tenant), now_ms()
     store = UsageStore(table)
@@ -164,8 +163,8 @@ def overview(tenant: Tenant) -> list[dict[str, Any]]:
         ("runs_per_month", held.runs_per_month, runs.get(f"month|{month}", 0), "runs", later),
         ("tokens_per_month", held.tokens_per_month, tokens, "tokens", later),
         ("money_usd_per_month", held.money_usd_per_month, nano / NANO, "usd", later),
-        ("storage_bytes", MAX_TENANT_BYTES, size, "bytes", None),
-        ("files", MAX_TENANT_FILES, files, "files", None),
+        ("storage_bytes", held.storage_bytes, size, "bytes", None),
+        ("files", held.files, files, "files", None),
         ("requests_per_second", limits.rate_of(table), None, "requests", None),
     ]
     names = ("name", "limit", "used", "unit", "resets_at")

@@ -120,8 +120,13 @@ def _claim(message: Message) -> tuple[WebhookSubscription, Delivery] | str:
     if early_ms > _EARLY_MS:
         message.send(min(MAX_DELAY_S, -(-early_ms // 1000)))
         return "later"
-    # Whoever has it has a message of their own, which comes again if they die.
-    return (subscription, delivery) if store.claim(delivery, now_ms() + _LEASE_MS) else "taken"
+    if store.claim(delivery, now_ms() + _LEASE_MS):
+        return subscription, delivery
+    # Whoever has it has a message of their own, which comes again if they die. But this may be the message that they
+    # sent for the attempt after theirs, while they have yet to record theirs: nobody else would ask for it.
+    if message.attempt > delivery.attempts:
+        message.send(-(-_LEASE_MS // 1000))
+    return "taken"
 
 
 def _conclude(tenant: Tenant, subscription: WebhookSubscription, delivery: Delivery, answer: Answer) -> str:
@@ -136,22 +141,24 @@ def _conclude(tenant: Tenant, subscription: WebhookSubscription, delivery: Deliv
     if answer.accepted:
         if now - subscription.accepted_at > _NOTE_EVERY_MS:
             store.note_accepted(subscription.id, now)
-        store.record(delivery, {**came_of_it, **over, "status": "delivered"})
-        return "delivered"
+        kept = store.record(delivery, {**came_of_it, **over, "status": "delivered"})
+        return "delivered" if kept else "replayed"
     failed_now = delivery.attempts + 1 - delivery.round_attempts
     if answer.status == _GONE or failed_now > len(WAITS_S):
+        if store.delivery(subscription.id, delivery.id).round_at != delivery.round_at:
+            return "replayed"  # meanwhile: it has all attempts before it, and this was none of theirs
         # First: a delivery that is dead is not looked at again.
         if answer.status == _GONE:
             _disable(tenant, subscription, "gone")
         elif store.get(subscription.id).accepted_at < delivery.round_at - _NOTE_EVERY_MS:
             _disable(tenant, subscription, "failing")
-        store.record(delivery, {**came_of_it, **over, "status": "dead"})
-        return "dead"
+        kept = store.record(delivery, {**came_of_it, **over, "status": "dead"})
+        return "dead" if kept else "replayed"
     wait_s = max(answer.retry_after, WAITS_S[failed_now - 1])
     wait_s = round(wait_s * random.uniform(1 - _JITTER, 1 + _JITTER))  # noqa: S311 - spreads load, guards nothing
     Message(tenant, subscription.id, delivery.id, delivery.attempts + 1).send(min(MAX_DELAY_S, wait_s))
-    store.record(delivery, {**came_of_it, "next_attempt_at": now + wait_s * 1000})
-    return "failed"
+    kept = store.record(delivery, {**came_of_it, "next_attempt_at": now + wait_s * 1000})
+    return "failed" if kept else "replayed"
 
 
 _WHY: Final[Mapping[DisabledReason, str]] = {

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from shared.events.model import TYPES
+from shared.events.model import GUIDED_TYPES, TYPES
 from shared.ids import digest
 
 EVERYTHING: Final = "*"
-EVENTS: Final[frozenset[str]] = frozenset(t for t in TYPES if t.startswith(("execution_", "task_")))
+EVENTS: Final[frozenset[str]] = GUIDED_TYPES | {t for t in TYPES if t.startswith(("execution_", "task_"))}
 TEST_EVENT: Final = "webhook_test"
 MAX_SUBSCRIPTIONS: Final = 50
 
@@ -43,8 +43,8 @@ class WebhookSubscription:
     accepted_at: int = 0
     version: int = 1
 
-    def wants(self, kind: str, workflow_id: str) -> bool:
-        """Whether an event of this type, of a run of this workflow, is to be sent."""
+    def wants(self, kind: str, workflow_id: str | None) -> bool:
+        """Whether an event of this type, of a run of this workflow (None: of no workflow), is to be sent."""
         fits = self.workflow_ids is None or workflow_id in self.workflow_ids
         return self.active and fits and (self.events == (EVERYTHING,) or kind in self.events)
 

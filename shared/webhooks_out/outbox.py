@@ -13,12 +13,13 @@ from typing import Any
 
 from shared.aws import sqs
 from shared.clock import iso, now_ms
-from shared.events.model import Event
+from shared.events.model import Event, GuidedEvent
 from shared.settings import settings
 from shared.store.table import TenantTable
 from shared.tenancy import Tenant, from_envelope
 from shared.webhooks_out.model import EVENTS, Delivery, delivery_id
 from shared.webhooks_out.store import WebhookSubscriptionStore
+from shared.workflows.record import is_inner
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +48,20 @@ class Message:
         sqs.send(settings().deliveries_queue, told, group=self.tenant.id, delay_s=delay_s)
 
 
-def tell(tenant: Tenant, execution_id: str, events: Sequence[Event]) -> None:
-    """Have the events of a run and of its tasks delivered to whoever wants them. Doing it again changes nothing.
+def tell(tenant: Tenant, subject_id: str, events: Sequence[Event | GuidedEvent]) -> None:
+    """Have the events of a run and of its tasks, or of a guided conversation, delivered to whoever wants them. Doing it
+    again changes nothing. Of runs that are the platform's own nobody is told: what they are for tells of itself.
 
     Raises Unavailable: hand the events over again.
     """
-    told = [e for e in events if e.type in EVENTS]
+    told = [e for e in events if e.type in EVENTS and not is_inner(e.workflow_id)]
     if not told:
         return
     store = WebhookSubscriptionStore(TenantTable(tenant))
     for subscription in store.all():
         for event in told:
             if subscription.wants(event.type, event.workflow_id):
-                key = delivery_id(event.at, subscription.id, execution_id, event.sequence)
+                key = delivery_id(event.at, subscription.id, subject_id, event.sequence)
                 facts = event.as_dict()
                 kind, at = facts.pop("type"), facts.pop("at")
                 post(tenant, store, _delivery(key, subscription.id, kind, at, facts, event.at))
@@ -82,7 +84,7 @@ def begin_again(tenant: Tenant, store: WebhookSubscriptionStore, delivery: Deliv
         delivery,
         status="pending",
         round_attempts=delivery.attempts,
-        round_at=now,
+        round_at=max(now, delivery.round_at + 1),  # what tells the rounds apart
         next_attempt_at=now,
         completed_at=None,
     )

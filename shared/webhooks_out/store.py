@@ -132,7 +132,10 @@ class WebhookSubscriptionStore:
 
     @staticmethod
     def _as_read(delivery: Delivery) -> Any:
-        return Attr("status").eq(delivery.status) & Attr("attempts").eq(delivery.attempts)
+        # The round too: who replays it meanwhile changes neither status nor attempts, and an attempt of the round
+        # before must not say how the new one goes.
+        unchanged = Attr("status").eq(delivery.status) & Attr("attempts").eq(delivery.attempts)
+        return unchanged & Attr("round_at").eq(delivery.round_at)
 
     def _quietly(self, key: Key, change: Change, condition: Any) -> bool:
         try:

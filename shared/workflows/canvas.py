@@ -14,6 +14,7 @@ from shared.workflows.model import Node
 
 Json = dict[str, Any]
 _WIDTH, _HEIGHT, _GAP_X, _GAP_Y, _PADDING = 220, 90, 80, 40, 60
+_DEFAULTS: Final = Node(id="x", type="x").model_dump(mode="json")  # of what an older draft has no field for
 _DATA: Final = tuple(n for n in Node.model_fields if n not in ("id", "type", "position", "parent"))
 
 
@@ -26,7 +27,7 @@ def canvas_of(document: Mapping[str, Any]) -> Json:
             "type": node["type"],
             "position": node["position"] or places[node["id"]],
             "parentId": node["parent"],
-            "data": {"label": _label(node), **{name: node[name] for name in _DATA}},
+            "data": {"label": _label(node), **{name: node.get(name, _DEFAULTS[name]) for name in _DATA}},
         }
         for node in _parents_first(document["nodes"])
     ]

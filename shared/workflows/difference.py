@@ -1,6 +1,6 @@
 """What two documents of a workflow differ in, by what it means: nodes by their ids, connections by their ends.
 
-What only people see — where a node stands, what it is called, notes — is told apart from what a run sees.
+What only people see — where a node stands, what it is called, notes, metadata — is told apart from what a run sees.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, Final
 
 Json = Mapping[str, Any]
 
-COSMETIC: Final = ("position", "name", "notes")  # of a node
+COSMETIC: Final = ("position", "name", "notes", "metadata")  # of a node
 _ABOUT: Final = ("name", "description", "category", "tags")  # of a workflow
 _LONGEST: Final = 2_000  # characters of a value that is shown
 _MOST: Final = 500  # changes that are listed; the others are counted
@@ -88,7 +88,7 @@ def difference(before: Json, after: Json) -> Difference:
         reordered=kept[0] != kept[1] or tied[0] != tied[1],
         variables=_both(before.get("variables", {}), after.get("variables", {})),
         settings=_both(before.get("settings", {}), after.get("settings", {})),
-        about=_both({n: before.get(n) for n in _ABOUT}, {n: after.get(n) for n in _ABOUT}),
+        about=_both(_about(before), _about(after)),
     )
 
 
@@ -98,7 +98,12 @@ def _both(before: Json, after: Json) -> tuple[Changed, ...]:
 
 def _filled(node: Json) -> dict[str, Any]:
     """A node's fields but its id; what is not set is left out, so that a default that is written down is no change."""
-    return {name: value for name, value in node.items() if name != "id" and value is not None}
+    filled = {name: value for name, value in node.items() if name != "id" and value is not None}
+    return {"metadata": {}, **filled}
+
+
+def _about(document: Json) -> dict[str, Any]:
+    return {**{name: document.get(name) for name in _ABOUT}, "metadata": document.get("metadata") or {}}
 
 
 def _shown_node(node: Json) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from shared.metadata import Metadata
+
 ID_PATTERN: Final = r"^[A-Za-z][A-Za-z0-9_-]{0,99}$"
 MAX_NODES: Final = 1_000
 MAX_CONNECTIONS: Final = 5_000
@@ -59,6 +61,7 @@ class Node(Part):
     idempotent: bool = True
     disabled: bool = False
     notes: str | None = Field(default=None, max_length=10_000)
+    metadata: Metadata = Field(default_factory=dict)  # as notes: for people and their tools, no effect on a run
 
 
 class Connection(Part):
@@ -110,3 +113,4 @@ class Document(Part):
     connections: tuple[Connection, ...] = Field(default=(), max_length=MAX_CONNECTIONS)
     variables: dict[str, Any] = Field(default_factory=dict)
     settings: WorkflowSettings = WorkflowSettings()
+    metadata: Metadata = Field(default_factory=dict)

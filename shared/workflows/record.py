@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
+
+from shared.errors import Conflict
+
+RESERVED_PREFIX: Final = "inner-"  # of the ids of workflows of the platform's own; see stepfunctions.inner
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +20,8 @@ class Workflow:
     needed it already (both as `stepfunctions.published.Published` writes them). `origin` says what it was made of:
     `{kind: "template", id, source, version}`, `{kind: "import"}`, `{kind: "share"}`,
     `{kind: "generation", id}`. `canary` is the version that gets
-    some of the runs: `{id, version, weight, published}`.
+    some of the runs: `{id, version, weight, published}`. Since `deleting_since` it is on its way out: nothing of it is
+    published, it is not changed any more, and what remains to be done is to delete it again.
     """
 
     id: str
@@ -34,6 +39,7 @@ class Workflow:
     compiled: Mapping[str, Any] | None = None
     origin: Mapping[str, Any] | None = None
     canary: Mapping[str, Any] | None = None
+    deleting_since: int | None = None
 
     @property
     def is_active(self) -> bool:
@@ -51,3 +57,14 @@ class Version:
     published_at: int
     published_by: str
     notes: str
+
+
+def being_deleted(workflow_id: str) -> Conflict:
+    """What answers a change of a workflow that somebody has begun to delete."""
+    detail = f"workflow {workflow_id} is being deleted; if that has stopped half way, delete it again"
+    return Conflict(detail, code="being_deleted")
+
+
+def is_inner(workflow_id: str | None) -> bool:
+    """Whether a workflow is one that the platform runs for itself: nobody has stored it."""
+    return workflow_id is not None and workflow_id.startswith(RESERVED_PREFIX)

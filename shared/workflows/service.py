@@ -16,22 +16,22 @@ from shared.store.pages import Listing
 from shared.store.table import Item, TenantTable
 from shared.tenancy import Principal
 from shared.workflows.model import Document
-from shared.workflows.record import Version, Workflow
+from shared.workflows.record import Version, Workflow, is_inner
 from shared.workflows.store import Json, WorkflowStore, described
 
 # Words that stand where an id stands in the API's paths, now or in what spec'd routes will need.
 RESERVED: Final = frozenset(
     {"executions", "generate", "generations", "import", "nodes", "resources", "templates", "validate"}
 )
-RESERVED_PREFIX: Final = "inner-"  # see stepfunctions.inner
 MAX_DOCUMENT: Final = 5_000_000  # as `shared.answers` counts: what is stored can be read back in one answer
+_OF_STEPS: Final = ("steps", "entry_step", "output", "connection_ids")  # see shared.workflows.steps.model
 _MAX_NAME: Final = 200
 _TRIES: Final = 5
 
 
 def reserved(workflow_id: str) -> bool:
     """Whether an id is one of the platform's own."""
-    return workflow_id in RESERVED or workflow_id.startswith(RESERVED_PREFIX)
+    return workflow_id in RESERVED or is_inner(workflow_id)
 
 
 def create(who: Principal, document: Document, origin: Mapping[str, Any] | None = None) -> tuple[Workflow, Json]:
@@ -102,11 +102,18 @@ def put(who: Principal, workflow_id: str, document: Document, known: int | None)
 
 
 def patch(who: Principal, workflow_id: str, changes: Mapping[str, Any], known: int | None) -> tuple[Workflow, Json]:
-    """Change some of the draft, by JSON Merge Patch (RFC 7396). Raises as `put` does."""
+    """Change some of the draft, by JSON Merge Patch (RFC 7396); `steps` replace its nodes. Raises as `put` does."""
     _same_id(changes.get("id"), workflow_id)
 
+    in_steps = any(changes.get(name) is not None for name in _OF_STEPS)
+
     def changed(before: Json) -> Json:
-        return as_json(document_of(_merged(before, {**changes, "id": workflow_id})), workflow_id)
+        if (
+            changes.get("steps") is not None
+        ):  # they stand for the nodes, and for connections unless these come with them
+            before = {name: value for name, value in before.items() if name not in ("nodes", "connections")}
+        merged = _merged(before, {**changes, "id": workflow_id})
+        return as_json(document_of(_from_steps(merged) if in_steps else merged), workflow_id)
 
     return _saved(who, workflow_id, changed, known)
 
@@ -147,6 +154,12 @@ def version(who: Principal, workflow_id: str, number: int) -> tuple[Version, Jso
     """A published version and its document. Raises NotFound."""
     store = _store(who)
     return store.version(store.get(workflow_id), number)
+
+
+def _from_steps(value: Json) -> Json:
+    from shared.workflows.steps.to_document import document_of_steps  # it knows the node types: not for every function
+
+    return document_of_steps(value)
 
 
 def document_of(value: Json) -> Document:

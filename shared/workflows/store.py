@@ -13,18 +13,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from shared.aws.dynamo import Condition
 from shared.aws.s3 import TenantObjects
 from shared.errors import Conflict, NotFound, PreconditionFailed
 from shared.settings import settings
 from shared.store.keys import Key
 from shared.store.pages import Listing, listing_of
 from shared.store.table import Attr, Change, ConditionFailed, Item, TenantTable, Write
-from shared.workflows.record import Version, Workflow
+from shared.workflows.record import Version, Workflow, being_deleted
 
 MAX_INLINE: Final = 300_000  # bytes of a deflated document; an item may have 400 KB
 _DRAFT: Final = "DRAFT"
 _PACKED: Final = ("published", "compiled", "canary")  # JSON text, in the summary alone
 _CANARY: Final = ("canary", "canary_id")
+_PUBLISHED: Final = ("published_version", "published")
+_STAYS: Final = Attr("deleting_since").not_exists()
 
 Json = dict[str, Any]
 
@@ -81,13 +84,21 @@ class WorkflowStore:
         )
 
     def save(self, before: Workflow, document: Json, at: int) -> Workflow:
-        """Write the draft of a workflow that is still at `before.revision`. Raises NotFound, PreconditionFailed."""
+        """Write the draft of a workflow that is still at `before.revision`.
+
+        Raises NotFound, PreconditionFailed; Conflict (`being_deleted`).
+        """
         after, writes = self.saving(before, document, at)
         self._transact(before.id, writes)
         return after
 
     def saving(self, before: Workflow, document: Json, at: int) -> tuple[Workflow, list[Write]]:
-        """The workflow as `save` leaves it, and its writes, for a transaction that makes more than this."""
+        """The workflow as `save` leaves it, and its writes, for a transaction that makes more than this.
+
+        Raises Conflict (`being_deleted`).
+        """
+        if before.deleting_since is not None:
+            raise being_deleted(before.id)
         after = replace(before, **described(document), updated_at=at, revision=before.revision + 1, compiled=None)
         changed = {name: _fields(after)[name] for name in (*described(document), "updated_at", "revision")}
         packed = self._packed(document)
@@ -95,7 +106,7 @@ class WorkflowStore:
             before.id,
             Change(set=changed, remove=["compiled"]),
             Change(set={**changed, **packed}, remove=[n for n in ("document", "far") if n not in packed]),
-            Attr("revision").eq(before.revision),
+            Attr("revision").eq(before.revision) & _STAYS,
         )
         return after, writes
 
@@ -109,7 +120,10 @@ class WorkflowStore:
             return
 
     def release(self, before: Workflow, version: Version, document: Json) -> None:
-        """Add a version and make it the published one. Raises NotFound; Conflict if somebody else published first."""
+        """Add a version and make it the published one.
+
+        Raises NotFound; Conflict if somebody else published first, or has begun to delete it (`being_deleted`).
+        """
         item = {
             "version": version.version,
             "revision": version.revision,
@@ -126,7 +140,7 @@ class WorkflowStore:
                 before.id,
                 Change(set={**numbers, "published": item["published"]}, remove=_CANARY),
                 Change(set=numbers),
-                Attr("latest_version").eq(before.latest_version),
+                Attr("latest_version").eq(before.latest_version) & _STAYS,
                 put,
             )
         except PreconditionFailed:
@@ -134,8 +148,8 @@ class WorkflowStore:
 
     def withdraw(self, workflow_id: str) -> None:
         """No version is the published one. Raises NotFound."""
-        gone = ["published_version", "published"]
-        self._both(workflow_id, Change(remove=[*gone, *_CANARY]), Change(remove=gone), Attr("PK").exists())
+        summary = Change(remove=[*_PUBLISHED, *_CANARY])
+        self._both(workflow_id, summary, Change(remove=_PUBLISHED), Attr("PK").exists())
 
     def promote(self, workflow: Workflow, version: int, published: Mapping[str, Any], canary_id: str) -> bool:
         """Make a canary's version the published one. False if it is the canary no more. Raises NotFound."""
@@ -169,12 +183,25 @@ class WorkflowStore:
             lambda item: bool(item["version"] <= workflow.latest_version),
         )
 
+    def begin_removal(self, workflow: Workflow, at: int) -> None:
+        """Withdraw a workflow that is still as given, and keep it from being saved or published from here on.
+
+        Doing it again changes nothing. Raises PreconditionFailed, NotFound.
+        """
+        first = {"deleting_since": at}
+        self._both(
+            workflow.id,
+            Change(first=first, remove=[*_PUBLISHED, *_CANARY]),
+            Change(first=first, remove=_PUBLISHED),
+            _as_given(workflow),
+        )
+
     def remove(self, workflow: Workflow) -> None:
         """Remove a workflow that is still as given, with all its versions. Raises PreconditionFailed, NotFound."""
         summary, pk = (self._keys.workflows(), workflow.id), self._keys.workflow(workflow.id)
-        same = Attr("revision").eq(workflow.revision) & Attr("latest_version").eq(workflow.latest_version)
+        removed = Write("Delete", summary, condition=_as_given(workflow))
         try:
-            self._table.transact([Write("Delete", summary, condition=same), Write("Delete", (pk, _DRAFT))])
+            self._table.transact([removed, Write("Delete", (pk, _DRAFT))])
         except ConditionFailed as failed:
             raise _changed(workflow.id, failed) from None
         # What a call that dies here leaves behind cannot be reached: nothing reads above a workflow's latest version.
@@ -222,9 +249,15 @@ def _missing(workflow_id: str) -> NotFound:
     return NotFound(f"there is no workflow {workflow_id}")
 
 
-def _changed(workflow_id: str, failed: ConditionFailed) -> NotFound | PreconditionFailed:
+def _as_given(workflow: Workflow) -> Condition:
+    return Attr("revision").eq(workflow.revision) & Attr("latest_version").eq(workflow.latest_version)
+
+
+def _changed(workflow_id: str, failed: ConditionFailed) -> NotFound | PreconditionFailed | Conflict:
     if failed.item is None:
         return _missing(workflow_id)
+    if "deleting_since" in failed.item:
+        return being_deleted(workflow_id)
     return PreconditionFailed(f"the workflow is at revision {failed.item['revision']} by now; read it again")
 
 

@@ -36,9 +36,9 @@ class Control:
         `seconds` is what the node may take: one that would be cut off in the middle is left to the next call.
         """
         if time.monotonic() - self._looked > _LOOK_SECONDS:
-            plan, self._run = self._run.plan, await asyncio.to_thread(self._look)
-            if self._run.plan != plan:
-                return Stopped("the run goes on under another plan")
+            before, self._run = self._run, await asyncio.to_thread(self._look)
+            if (self._run.plan, self._run.attempt) != (before.plan, before.attempt):
+                return Stopped("the run goes on in another execution, or under another plan")
             self._looked = time.monotonic()
             self.meter.seen(self._run)
         reason = halt_of(self._run) or self.out_of_time(seconds) or await self.meter.halt(node)

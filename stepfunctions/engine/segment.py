@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -92,7 +92,7 @@ class Engine:
             try:
                 await run_lot(visit, loop, at[-1])
             except Failure:  # the loop's turn reads of it, and decides
-                await self._left(plan, execution_id, state)
+                await self._left(plan, visit.frame.run, state)
                 raise BodyFailed("an item failed; the run's record says which") from None
         if plan.questions:
             await asyncio.to_thread(self._leave, plan, visit, state)
@@ -116,8 +116,8 @@ class Engine:
         self, plan: Plan, execution_id: str, state: str, scope: str, at: Sequence[int]
     ) -> AsyncIterator[Visit]:
         """A call's stay with a run: its journal read at the start, what was noted written at the end."""
-        run = await asyncio.to_thread(self.runs.begin, execution_id, state if plan.questions else None)
-        if run is None or run.plan != plan.digest or (self.attempt is not None and run.attempt != self.attempt):
+        run = await asyncio.to_thread(self.runs.begin, execution_id, state if plan.questions else None, self.attempt)
+        if run is None or run.plan != plan.digest:
             raise Stopped("the run has ended, goes on in another execution, or belongs to another plan")
         halt = halt_of(run)
         if halt is not None:
@@ -136,27 +136,32 @@ class Engine:
         except Failure as failure:
             journal.flush()
             if visit.frame.parent is not None:
-                await self._left(plan, execution_id, state)
+                await self._left(plan, run, state)
                 raise BodyFailed("a node failed; the run's record says which") from None
-            await asyncio.to_thread(self.runs.close, execution_id, "failed", error=failure.as_dict())
+            await asyncio.to_thread(self._fail, run, failure.as_dict())
             raise NodeFailed("a node failed; the run's record says which") from None
         except OverBudget as over:  # no node's failure: no `on_error`, loop or retry of the document handles it
             journal.flush()
-            await asyncio.to_thread(self.runs.close, execution_id, "failed", error=over.as_dict())
+            await asyncio.to_thread(self._fail, run, over.as_dict())
             raise Stopped("what the run may use of models is used up") from None
         except Paused:
-            await self._left(plan, execution_id, state)
+            await self._left(plan, run, state)
             raise
         finally:
             await asyncio.to_thread(journal.flush)
 
-    async def _left(self, plan: Plan, execution_id: str, state: str) -> None:
+    async def _left(self, plan: Plan, run: Run, state: str) -> None:
         """This call ends without having done its work, and its state may not be called again."""
         if plan.questions:
-            await asyncio.to_thread(self.runs.leave, execution_id, state)
+            await asyncio.to_thread(self.runs.leave, run.id, state, run.attempt)
+
+    def _fail(self, run: Run, error: Mapping[str, Any]) -> None:
+        """The attempt that this call is of has failed: one that somebody has begun since has not."""
+        self.runs.close(run.id, "failed", error=error, attempt=run.attempt)
 
     def _complete(self, frame: Frame) -> None:
-        self.runs.close(frame.run.id, "completed", final_output=_final_output(frame).store(self.objects))
+        output = _final_output(frame).store(self.objects)
+        self.runs.close(frame.run.id, "completed", final_output=output, attempt=frame.run.attempt)
 
     def _continue(self, run: Run) -> None:
         """Go on in a new execution, over the same journal, before this one's history is full. Raises Continued.
@@ -170,7 +175,7 @@ class Engine:
 
     def _leave(self, plan: Plan, visit: Visit, state: str) -> None:
         """This call is over: the run rests if no other is at it, a question is open, and none has begun meanwhile."""
-        run = self.runs.leave(visit.frame.run.id, state)
+        run = self.runs.leave(visit.frame.run.id, state, visit.frame.run.attempt)
         if run is not None and not run.working and self._asks(plan, visit):
             self.runs.rest(run.id, "human_input", since=run.calls)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from shared.collections.store import CollectionStore
 from shared.errors import NotFound
@@ -19,13 +19,14 @@ from stepfunctions.compiler.compile import check
 from stepfunctions.compiler.diagnostics import Diagnostic
 from stepfunctions.named_credentials import credential_problems, named
 
-Kind = Literal["agents", "collections", "graphs", "mcp_servers", "tools", "workflows"]
+Kind = Literal["agents", "collections", "graphs", "mcp_servers", "prompts", "tools", "workflows"]
 # Config fields that name something, by the types that have them; a field of any type stands under "".
 _FIELDS: Final[Mapping[tuple[str, str], Kind]] = {
     ("", "agent"): "agents",
     ("", "tools"): "tools",
     ("", "mcp_servers"): "mcp_servers",
     ("", "server"): "mcp_servers",
+    ("", "prompt"): "prompts",
     ("retriever", "collection"): "collections",
     ("vector_store", "collection"): "collections",
     ("graph_query", "graph"): "graphs",
@@ -36,6 +37,7 @@ _ONE: Final[Mapping[Kind, str]] = {
     "agents": "agent",
     "collections": "collection",
     "mcp_servers": "MCP server",
+    "prompts": "prompt",
     "tools": "tool",
     "workflows": "workflow",
 }
@@ -43,16 +45,20 @@ _ONE: Final[Mapping[Kind, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """Something that a node names. `path` is within the document: `nodes.ask.config.agent`."""
+    """Something that a node names, or the settings do. `path` is within the document: `nodes.ask.config.agent`.
+
+    `version` is the one that a node takes of a prompt; None: the newest.
+    """
 
     kind: Kind
     name: str
-    node_id: str
+    node_id: str | None
     path: str
+    version: int | None = None
 
 
 def requires(document: Document) -> dict[str, Any]:
-    """`{node_types, credentials: [{name, kinds}], agents, collections, graphs, mcp_servers, tools, workflows}`: names.
+    """What it needs by kind: names, of credentials `{name, kinds}`; and `node_types`.
 
     A name that an expression gives is not known before a run, and not listed.
     """
@@ -65,20 +71,24 @@ def requires(document: Document) -> dict[str, Any]:
         "credentials": [{"name": name, "kinds": sorted(kinds[name])} for name in sorted(kinds)],
     }
     every = list(needs(document))
-    for kind in ("agents", "collections", "graphs", "mcp_servers", "tools", "workflows"):
+    for kind in get_args(Kind):
         found[kind] = sorted({need.name for need in every if need.kind == kind})
     return found
 
 
 def needs(document: Document) -> Iterator[Need]:
-    """Every named thing but credentials, node by node. What comes with Statewright is no need."""
+    """Every named thing but credentials, node by node, then the settings'. What comes with Statewright is no need."""
     for node in document.nodes:
         if node.disabled:
             continue
         for path, kind, name in _named_by(node):
             builtin = kind == "tools" and name in BUILTINS
             if isinstance(name, str) and 0 < len(name) <= _LONGEST and not is_template(name) and not builtin:
-                yield Need(kind, name, node.id, f"nodes.{node.id}.{path}")
+                version = node.config.get("prompt_version") if kind == "prompts" else None
+                number = version if isinstance(version, int) else None  # what is none, the compiler tells of
+                yield Need(kind, name, node.id, f"nodes.{node.id}.{path}", number)
+    if document.settings.error_workflow is not None:
+        yield Need("workflows", document.settings.error_workflow, None, "settings.error_workflow")
 
 
 def _named_by(node: Node) -> Iterator[tuple[str, Kind, Any]]:
@@ -97,25 +107,28 @@ def _named_by(node: Node) -> Iterator[tuple[str, Kind, Any]]:
 def problems(tenant: Tenant, document: Document) -> list[Diagnostic]:
     """What is wrong with a draft: all that the compiler says, and a warning for each thing that the tenant lacks."""
     found = [*check(document), *credential_problems(tenant, document)]
-    lacking: dict[tuple[Kind, str], bool] = {}
+    lacking: dict[tuple[Kind, str, int | None], bool] = {}
     for need in needs(document):
-        thing = (need.kind, need.name)
+        thing = (need.kind, need.name, need.version)
         if thing not in lacking:
-            lacking[thing] = not _there(tenant, need.kind, need.name, document)
+            lacking[thing] = not _there(tenant, need, document)
         if lacking[thing]:
             word = _ONE[need.kind]
             code, message = f"unknown_{word.lower().replace(' ', '_')}", f"there is no {word} {need.name[:100]}"
+            message += "" if need.version is None else f" with a version {need.version}"
             found.append(Diagnostic(code, message, need.node_id, need.path, "warning"))
     return found
 
 
-def _there(tenant: Tenant, kind: Kind, name: str, document: Document) -> bool:
-    table = TenantTable(tenant)
+def _there(tenant: Tenant, need: Need, document: Document) -> bool:
+    table, kind, name = TenantTable(tenant), need.kind, need.name
     try:
         if kind == "workflows":
             return name == document.id or bool(WorkflowStore(table).get(name))
         if kind == "collections":
             return bool(CollectionStore(table).get(name))
-        return kind == "graphs" or bool(ResourceStore(table).get(kind, name))  # a graph is there once written to
+        if kind != "graphs":  # a graph is there once it is written to
+            ResourceStore(table).find(kind, name, need.version)
     except NotFound:
         return False
+    return True

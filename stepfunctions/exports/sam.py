@@ -6,12 +6,13 @@ import io
 import json
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from shared.errors import Invalid, NotFound, Problem
 from shared.nodes.registry import find
-from shared.resources.model import Kind
+from shared.resources.model import Kind, Resource
 from shared.resources.store import ResourceStore
 from shared.store.table import TenantTable
 from shared.tenancy import Tenant
@@ -29,17 +30,17 @@ _HERE: Final = Path(__file__).resolve().parent
 _WHEN: Final = (2020, 1, 1, 0, 0, 0)  # the same project is the same zip
 _SANDBOXED: Final = frozenset({"code_executor", "shell_command"})
 
-Named = dict[tuple[Kind, str], Any]
+Named = dict[tuple[Kind, str, int], Resource]  # by kind, name and version
 
 
 def project(tenant: Tenant, plan: Plan, document: Document, check: Callable[[Kind], object] = str) -> bytes:
     """The zip file. Raises Invalid `not_exportable`, naming each node that the project could not run.
 
-    The project holds the documents of the agents, tools and MCP servers that it needs: `check` is asked of each kind,
-    and raises what the caller is refused with.
+    The project holds the documents of the agents, tools, MCP servers and prompts that it needs: `check` is asked of
+    each kind, and raises what the caller is refused with.
     """
     resources, lacking = _resources(tenant, document)
-    for held_kind in sorted({kind for kind, _ in resources}):
+    for held_kind in sorted({kind for kind, _, _ in resources}):
         check(held_kind)
     problems = [*_unfit(plan, document), *lacking]
     if problems:
@@ -52,8 +53,8 @@ def project(tenant: Tenant, plan: Plan, document: Document, check: Callable[[Kin
         "published": {**published.as_dict(), "express": None},
         "plan": plan.as_dict(),
         "resources": [
-            {"kind": kind, "name": name, "shown": dict(found.shown), "document": dict(found.document)}
-            for (kind, name), found in sorted(resources.items())
+            {"kind": kind, "name": name, "version": version, "shown": dict(r.shown), "document": dict(r.document)}
+            for (kind, name, version), r in sorted(resources.items())
         ],
     }
     libraries = json.loads((_HERE / "libraries.json").read_bytes())
@@ -88,7 +89,7 @@ def _sources() -> Iterator[Path]:
 
 
 def _unfit(plan: Plan, document: Document) -> Iterator[Problem]:
-    """The nodes that take what the project does not bring."""
+    """The nodes, and the settings, that take what the project does not bring."""
     for node in document.nodes:
         if node.disabled:
             continue
@@ -104,31 +105,42 @@ def _unfit(plan: Plan, document: Document) -> Iterator[Problem]:
         if why:
             name = getattr(find(node.type), "display_name", node.type)
             yield Problem("not_exportable", f"{node.id} ({name}) {why}", f"nodes.{node.id}", node.id)
+    if document.settings.error_workflow is not None:
+        message = "its error workflow is another one, and the project holds one"
+        yield Problem("not_exportable", message, "settings.error_workflow")
 
 
 def _resources(tenant: Tenant, document: Document) -> tuple[Named, list[Problem]]:
-    """The agents, tools and MCP servers that the document names, and those that these name; and what is not there."""
+    """The agents, tools, MCP servers and prompts that the document names, and what these name; and what is not there.
+
+    Of a prompt those versions that a node names, and the newest where one names none.
+    """
     store, found, problems = ResourceStore(TenantTable(tenant)), Named(), list[Problem]()
-    todo: list[tuple[Kind, str, str]] = []
+    todo: list[tuple[Kind, str, int | None, str]] = []
     for need in needs(document):
-        if need.kind in ("agents", "tools", "mcp_servers"):
-            todo.append((need.kind, need.name, need.path))
+        if need.kind in ("agents", "tools", "mcp_servers", "prompts"):
+            todo.append((need.kind, need.name, need.version, need.path))
     while todo:
-        kind, name, path = todo.pop()
-        if (kind, name) in found or (kind == "tools" and name in BUILTINS):
+        kind, name, number, path = todo.pop()
+        if kind == "tools" and name in BUILTINS:
             continue
         try:
             made = store.get(kind, name)
+            if number is not None:
+                made = replace(made, version=number, document=store.version(made, number).document)
         except NotFound:
-            problems.append(Problem("not_exportable", f"there is no {name[:100]} among the {kind}", path))
+            which = "" if number is None else f" with a version {number}"
+            problems.append(Problem("not_exportable", f"there is no {name[:100]} among the {kind}{which}", path))
             continue
-        found[kind, name] = made
+        if (kind, name, made.version) in found:
+            continue
+        found[kind, name, made.version] = made
         if made.document.get("kind") == "workflow":
             message = f"the tool {name} runs another workflow, and the project holds one"
             problems.append(Problem("not_exportable", message, path))
-        todo += [("tools", each, path) for each in made.document.get("tools") or ()]
-        todo += [("mcp_servers", each, path) for each in made.document.get("mcp_servers") or ()]
-        todo += [("mcp_servers", made.document["server"], path)] if made.document.get("kind") == "mcp" else []
+        todo += [("tools", each, None, path) for each in made.document.get("tools") or ()]
+        todo += [("mcp_servers", each, None, path) for each in made.document.get("mcp_servers") or ()]
+        todo += [("mcp_servers", made.document["server"], None, path)] if made.document.get("kind") == "mcp" else []
     return found, problems
 
 

@@ -33,6 +33,7 @@ def _list(description: str, items: Mapping[str, Any]) -> Json:
 
 _TEXT: Final = {"type": "string"}
 _MAYBE: Final = ["string", "null"]
+_KEPT: Final = ("position", "notes", "metadata", "idempotent", "disabled")  # of a node that was there before
 _WORKFLOW: Final = _object(
     name=_said("string", "A short name for people."),
     description=_said("string", "What the workflow does, in a sentence or two."),
@@ -112,7 +113,7 @@ def document_of(workflow: Mapping[str, Any], base: Mapping[str, Any] | None) -> 
     known = {_ends(c): c["id"] for c in base["connections"]} if base is not None else {}
     connections = list(_connections(workflow["connections"], known, problems))
     variables = _parsed(workflow["variables"], None, "variables", problems)
-    kept = {"tags": base["tags"], "settings": base["settings"], "id": base["id"]} if base is not None else {}
+    kept = {name: base[name] for name in ("tags", "settings", "metadata", "id") if name in base} if base else {}
     about = {name: workflow[name] for name in ("name", "description", "category")}
     return {**kept, **about, "nodes": nodes, "connections": connections, "variables": variables}, problems
 
@@ -137,7 +138,7 @@ def _node(said: Mapping[str, Any], before: Mapping[str, Any] | None, problems: l
     if said["retries"]:
         made["retry"] = {"max_attempts": said["retries"]}
     if before is not None and before["type"] == said["type"]:
-        made |= {name: before[name] for name in ("position", "notes", "idempotent", "disabled") if name in before}
+        made |= {name: before[name] for name in _KEPT if name in before}
         if before.get("retry") and before["retry"]["max_attempts"] == said["retries"]:
             made["retry"] = before["retry"]
     return made

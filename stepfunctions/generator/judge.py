@@ -33,6 +33,7 @@ Json = dict[str, Any]
 
 # Config fields of each type that name something: (field, kind of thing).
 _NAMES: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
+    **dict.fromkeys(("llm_chat", "openai_chat", "anthropic_chat", "bedrock_chat"), (("prompt", "prompts"),)),
     "agent": (("agent", "agents"), ("tools", "tools"), ("mcp_servers", "mcp_servers")),
     "tool_router": (("tools", "tools"), ("mcp_servers", "mcp_servers")),
     "mcp_server": (("server", "mcp_servers"),),
@@ -42,6 +43,12 @@ _NAMES: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
     "retriever": (("collection", "collections"),),
     "vector_store": (("collection", "collections"),),
     "sub_workflow": (("workflow_id", "workflows"),),
+}
+_RESOURCES: Final[Mapping[str, Kind]] = {
+    "agents": "agents",
+    "tools": "tools",
+    "mcp_servers": "mcp_servers",
+    "prompts": "prompts",
 }
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,99}")
 # Headers and shapes of texts that carry secrets; a check against accidents.
@@ -93,11 +100,12 @@ def judge(tenant: Tenant, said: Mapping[str, Any], model: Mapping[str, Any], bas
     problems += _secret_variables(document, base)
     problems += [p for node, kind, name in named for p in _unknown(node, kind, name, made, known)]
     problems += [p for n in document.nodes for p in _unknown_mcp_tool(n, known)]
+    problems += [p for n in document.nodes for p in _unknown_version(n, known)]
     idle = made - {name for _, kind, name in named if kind == "agents"}
     problems += [Diagnostic("unused_agent", f"no node uses the new agent {name}") for name in sorted(idle)]
     named += [(None, "tools", t) for a in agents for t in a.tools]
     named += [(None, "mcp_servers", s) for a in agents for s in a.mcp_servers]
-    kinds = ("agents", "tools", "mcp_servers", "collections", "workflows")
+    kinds = ("agents", "tools", "mcp_servers", "prompts", "collections", "workflows")
     used = {k: tuple(sorted({name for _, kind, name in named if kind == k} - made)) for k in kinds}
     return Judged(document, agents, used, tuple(problems))
 
@@ -125,6 +133,10 @@ class _Known:
             return None
         return {t["name"] for t in found["tools"]} if found is not None and found["tools"] else None
 
+    def newest(self, prompt: str) -> int | None:
+        """The prompt's newest version; None: there is no such prompt."""
+        return ResourceStore(self._table).get("prompts", prompt).version if self.has("prompts", prompt) else None
+
     def _stored(self, kind: str, name: str) -> bool:
         if not _NAME.fullmatch(name):
             return False
@@ -134,8 +146,7 @@ class _Known:
             elif kind == "workflows":
                 WorkflowStore(self._table).get(name)
             else:
-                resource: Kind = "agents" if kind == "agents" else "tools" if kind == "tools" else "mcp_servers"
-                ResourceStore(self._table).get(resource, name)
+                ResourceStore(self._table).get(_RESOURCES[kind], name)
         except NotFound:
             return False
         return True
@@ -201,6 +212,18 @@ def _unknown_mcp_tool(node: Node, known: _Known) -> Iterator[Diagnostic]:
         yield node_error(
             "unknown_mcp_tool", node.id, f"{server} has no tool {tool[:100]}; it has {there}", "config.tool"
         )
+
+
+def _unknown_version(node: Node, known: _Known) -> Iterator[Diagnostic]:
+    prompt, version = node.config.get("prompt"), node.config.get("prompt_version")
+    if ("prompt", "prompts") not in _NAMES.get(node.type, ()):
+        return
+    if not isinstance(prompt, str) or not isinstance(version, int):
+        return
+    newest = known.newest(prompt)
+    if newest is not None and version > newest:
+        message = f"the prompt {prompt[:100]} has no version {version}; name none, for the newest"
+        yield node_error("unknown_version", node.id, message, "config.prompt_version")
 
 
 def _strict(found: Diagnostic) -> Diagnostic:

@@ -46,8 +46,10 @@ inner ports, and may read `item` and `index`, or `state`.
 - retries are for what touches the world and may fail for a moment.
 
 # Rules
-- Use what the tenant has: their agents, tools, MCP servers, collections and workflows, by the names given. Make a \
-new agent (agents_to_create) only if none fits; the agent node then names it in config.agent.
+- Use what the tenant has: their agents, tools, MCP servers, prompts, collections and workflows, by the names given. \
+Make a new agent (agents_to_create) only if none fits; the agent node then names it in config.agent.
+- A chat node that names one of the prompts in config.prompt gives it its variables in config.variables; its messages \
+may then be [].
 - Never invent a name. Suggest MCP servers that are not there in mcps_suggested; the workflow must not use them. A \
 credential that must be made first is named in credentials_needed, with its kind.
 - Secrets never stand in a workflow: no keys, tokens or passwords, and no expression over `secrets`. Name a \

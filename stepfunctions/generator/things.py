@@ -50,6 +50,7 @@ SECTIONS: Final = (
     Section("agents", 40, 10_000),
     Section("tools", 60, 20_000),
     Section("mcp_servers", 15, 15_000),
+    Section("prompts", 40, 8_000),
     Section("templates", 30, 26_000),
     Section("collections", 40, 5_000),
     Section("credentials", 80, 6_000),
@@ -119,6 +120,9 @@ class _Finders:
     def mcp_servers(self) -> list[Json]:
         return self._resources("mcp_servers")
 
+    def prompts(self) -> list[Json]:
+        return self._resources("prompts")
+
     def templates(self) -> list[Json]:
         from shared.templates.service import for_prompt
 
@@ -150,6 +154,9 @@ class _Finders:
                 return {**each, **{name: document[name] for name in ("tools", "mcp_servers") if document.get(name)}}
             case "mcp_servers":
                 return {**each, "tools": self._tools_of(each["name"])}
+            case "prompts":
+                schema = self._document("prompts", each["name"]).get("input_schema")
+                return each if schema is None else {**each, "variables": _cut(schema)}
             case "templates":
                 shown = {**each, "parameters": _cut(each["parameters"])}
                 return {**shown, "document": self._template(each["id"])} if near else shown

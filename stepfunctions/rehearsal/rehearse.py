@@ -151,7 +151,8 @@ def _judged(plan: Plan, case: Case, played: Played, found: list[Difference]) -> 
     """What is wrong with the run; differences of values go into `found`."""
     run, error = played.run, played.run.error or {}
     expected = case.expected_error
-    wanted = case.expected_status or ("failed" if expected is not None else "completed")
+    fails = expected is not None or any(a.should_error and _ended_by(played, p) for p, a in case.assertions.items())
+    wanted = case.expected_status or ("failed" if fails else "completed")
     if run.status != wanted:
         at = f" at {error['node_id']}" if error.get("node_id") else ""
         why = f"{at}: {error.get('error')}: {error.get('message')}" if run.status == "failed" else ""
@@ -199,6 +200,19 @@ def _asserted(
             found.append(
                 Difference(f"{place}.{port}", "missing", expected.model_dump(by_alias=True, exclude_unset=True))
             )
+
+
+def _ended_by(played: Played, place: str) -> bool:
+    """Whether the run failed of this node: by itself, or through the containers that it is in."""
+    error = played.run.error or {}
+    for record in _records(played, place):
+        at: NodeRecord | None = record
+        while at is not None and not at.handled and (at.error or {}).get("error") == error.get("error"):
+            if not at.scope:
+                return bool(at.node == error.get("node_id"))
+            scope, _, container = at.scope.rpartition("/")[0].rpartition("/")
+            at = played.records.get((scope, container))
+    return False
 
 
 def _error(value: bool | str | None) -> str:

@@ -43,15 +43,17 @@ def test_a_refusal_is_an_exception_that_names_what_was_wrong(sw):
     assert [e["path"] for e in caught.value.errors] == ["name"]
 
 
-def test_an_answer_that_is_no_problem_document_is_one_all_the_same(sw):
-    transport = httpx.MockTransport(lambda _request: httpx.Response(502, text="<html>"))  # what stands before the API
+@pytest.mark.parametrize("status", [429, 502, 503])
+@pytest.mark.parametrize("text", ["<html>", '{"message":"Service Unavailable"}'])
+def test_an_answer_that_is_no_problem_document_is_one_all_the_same(status, text):
+    transport = httpx.MockTransport(lambda _request: httpx.Response(status, text=text))  # what stands before the API
     package = statewright()
     with (
         package.Statewright("http://api.test", token="t", transport=transport) as other,
         pytest.raises(package.Problem) as caught,
     ):
         other.call(operation("workflows.workflows_get"), "wf_1")
-    assert caught.value.status == 502
+    assert caught.value.status == status
 
 
 def test_a_body_that_may_be_left_out_may_be_left_out(sw, api_client):

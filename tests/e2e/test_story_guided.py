@@ -13,6 +13,7 @@ import pytest
 from infrastructure.local.stack import Stack
 from tests.e2e.caller import Caller, Json, until
 from tests.e2e.test_people import Person
+from tests.e2e.test_webhooks_out import received, subscribed
 from tests.echo_server import EchoServer
 from tests.functions.api.workflows_over_http import node, workflow
 from tests.stepfunctions.agents import Model
@@ -185,6 +186,8 @@ def test_what_the_end_may_be(mine: Caller, told: Model, echo: EchoServer) -> Non
     schema: Json = {"type": "object", "properties": {}}
     steps = [{"id": "sum", "uses": {"step": "a_sum"}}]
     about = {"state_schema": schema, "steps": steps, "model": VISIT["model"], "confirm": False}
+    told_to = subscribed(mine, f"{echo.base}/echo?mark=guided")
+    ids: dict[str, str] = {}
     for number, (kind, target, wanted) in enumerate(ends):
         about |= {"name": f"end_{number}", "end_action_type": kind, "end_action_target": target}
         kept = mine.post("/workflow-templates", about, 201)
@@ -192,7 +195,17 @@ def test_what_the_end_may_be(mine: Caller, told: Model, echo: EchoServer) -> Non
         begun = mine.post("/workflow-instances", {"template": f"end_{number}", "state": {"expression": "6 * 7"}}, 201)
         look = partial(mine.get, f"/workflow-instances/{begun['id']}?wait_seconds=5")
         ended = until(look, lambda i: i["status"] != "active")
+        ids[begun["id"]] = f"guided_{ended['status']}"
         found = {"status": ended["status"], **((ended["end_action"] or {}).get("result") or {})}
         assert {k: v for k, v in found.items() if k in wanted} == wanted, ended
     [call] = [s for s in echo.seen if s[1] == "/echo?mark=visit"]
     assert json.loads(call[3]) == {"expression": "6 * 7"}
+    # Whoever subscribes to everything is told of each: that it began, how it ended, and nothing of what was said.
+    wanted = {(i, kind) for i, end in ids.items() for kind in ("guided_started", end)}
+    events = until(
+        lambda: received(echo, "guided", told_to["secret"]),
+        lambda found: wanted <= {(b["data"].get("instance_id"), b["type"]) for b in found},
+    )
+    assert "6 * 7" not in json.dumps(events)
+    assert not [b for b in events if b["data"].get("workflow_id", "").startswith("inner-")]
+    mine.send("DELETE", f"/webhook-subscriptions/{told_to['id']}")

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from cfnlint.decode.cfn_yaml import load
+from ministack.services.lambda_svc import _apply_filter_criteria
 
 from infrastructure.package import build
 from shared.settings import Settings
@@ -88,6 +89,22 @@ def test_state_machines_may_call_three_functions_and_start_each_other_and_nothin
     assert ends["Action"] == ["states:DescribeExecution", "states:StopExecution"]
     assert ends["Resource"]["Fn::Sub"].endswith(":execution:${AWS::StackName}-*:*")
     assert "ManagedPolicyArns" not in role
+
+
+def test_the_stream_hears_of_runs_journals_tasks_and_deletions_of_runs() -> None:
+    filters = FUNCTIONS["StreamFunction"]["Events"]["Changes"]["Properties"]["FilterCriteria"]["Filters"]
+    source = {"FilterCriteria": {"Filters": [{"Pattern": str(f["Pattern"])} for f in filters]}}
+
+    def heard(kind: str, sk: str, pk: str = "T#t1#EX#ex_1") -> bool:
+        record = {"eventName": kind, "dynamodb": {"Keys": {"PK": {"S": pk}, "SK": {"S": sk}}}}
+        return bool(_apply_filter_criteria([record], source))
+
+    kinds = ("INSERT", "MODIFY", "REMOVE")
+    assert {(k, sk) for k in kinds for sk in ("META", "J##a", "TASK#tk_1", "E#01-0", "L#a#1") if heard(k, sk)} == {
+        *((k, sk) for k in kinds[:2] for sk in ("META", "J##a", "TASK#tk_1")),
+        ("REMOVE", "META"),
+    }
+    assert not any(heard(k, "META", "HOOK#wh_1") for k in kinds)
 
 
 def test_no_policy_has_a_wildcard_action_or_resource() -> None:

@@ -17,7 +17,10 @@ def test_shows_sets_and_unsets(tenant, other_tenant, capsys):
     shown = capsys.readouterr().out
     assert "runs_per_day = 5\n" in shown
     assert "price a=b = 1,2\n" in shown
+    assert main([tenant.id, "--set", "storage_bytes=5000000", "--set", "files=7"]) == 0
+    assert "storage_bytes = 5,000,000\nfiles = 7\n" in capsys.readouterr().out
     store = UsageStore(TenantTable(tenant))
+    assert (store.terms().quotas.storage_bytes, store.terms().quotas.files) == (5_000_000, 7)
     assert (store.terms().quotas.runs_per_day, store.terms().quotas.money_usd_per_month) == (5, 2.5)
     assert main([tenant.id, "--unset", "runs_per_day", "--no-price", "a=b"]) == 0
     assert store.terms().quotas.runs_per_day == 100_000

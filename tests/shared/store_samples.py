@@ -59,6 +59,8 @@ def furnished(client: httpx.Client, tenant: Tenant) -> Samples:
         listing=["all"],
         keep=[lambda _thing: True],
         known=[None, 1],
+        shown=[lambda hook: hook],
+        unchanged=[False, True],
         name=["Other"],
         values=[{"name": "Other"}],
         at=[1],
@@ -109,6 +111,7 @@ def _workflow(client: httpx.Client, table: TenantTable, samples: Samples) -> str
     workflows, triggers = WorkflowStore(table), TriggerStore(table)
     workflow, document = workflows.get_with_document(workflow_id)
     schedule = triggers.schedule(made_of["clock"])
+    triggers.ensure_schedule(workflow_id, "later", 1, {"every": "1 day"}, disabled=False)  # not placed
     samples.record(workflow, workflows.version(workflow, 1)[0], triggers.webhook(made_of["hook"]), schedule)
     samples.value(
         workflow_id=[workflow_id],
@@ -116,7 +119,7 @@ def _workflow(client: httpx.Client, table: TenantTable, samples: Samples) -> str
         compiled=[{"plan": "p"}],
         number=[1],
         webhook_id=[made_of["hook"]],
-        schedule_id=[made_of["clock"]],
+        schedule_id=[made_of["clock"], triggers.schedule_id(workflow_id, "later")],
         node_id=["hook", "clock"],
         version=[2],  # of a trigger: later than the one it has
         config=[{"every": "1 day"}],
@@ -137,10 +140,10 @@ def _run(client: httpx.Client, table: TenantTable, samples: Samples, workflow_id
     runs.put_packs(run_id, [("J##P#1", {"records": [node["body"]]})])
     runs.put_lot(run_id, "each", 0, {"lot": json.dumps({"day": MARK})})
     runs.put_event(run_id, "1", {"type": "node.completed", "body": node["body"]})
-    runs.park(run_id, "Wait", b"sealed")
+    runs.park(run_id, "Wait", b"sealed", 0)
     runs.link(run_id, ChildLink("ex_child", 1, b"sealed", 1))
     runs.respond(run_id, {"status": 200, "headers": "{}", "body": MARK})
-    runs.park(run_id, "Wait longer", f"sealed {MARK}".encode())
+    runs.park(run_id, "Wait longer", f"sealed {MARK}".encode(), 0)
     failed = a_run(table.tenant, workflow_id=workflow_id, trigger={"v": MARK})
     runs.close(failed.id, "failed", error={"message": MARK})
     samples.record(runs.get(run_id), runs.get(failed.id), NodeRecord("add", "", "failed"), Change(set={"lease": 1}))
@@ -160,6 +163,9 @@ def _run(client: httpx.Client, table: TenantTable, samples: Samples, workflow_id
         prefix=["J#", "E#"],
         packs=[[("J##P#1", {"records": []})]],
         loop=["each"],
+        attempt=[0],
+        asked_in=[0],
+        up_to=[2**53],
         records=[[NodeRecord("add", "", "completed")]],
         sort_keys=[["J##P#1"]],
         sequence=["1"],
@@ -256,7 +262,7 @@ def _resources(client: httpx.Client, table: TenantTable, samples: Samples) -> No
     store.keep_found(clerk, {"as of": MARK})
     samples.record(clerk)
     samples.record("agents", kind=Kind)
-    samples.value(named=["clerk"], found=[{"as of": OTHER_DAY}], behind=[None, "a"])
+    samples.value(named=["clerk"], found=[{"as of": OTHER_DAY}], behind=[None, "a"], earlier=[[], [clerk]])
     generations = GenerationStore(table)
     generations.create(Generation("gen_1", "running", 0, now_ms(), "us_1", {"prompt": MARK}))
     samples.record(generations.get("gen_1"))
@@ -297,7 +303,7 @@ def _graphs(table: TenantTable, samples: Samples) -> None:
 def _notifications(table: TenantTable, samples: Samples) -> None:
     store = NotificationStore(table)
     store.add("us_1", Notification("nt_1", f"As of {MARK}", MARK, "ex_1", 1))
-    store.mute("us_1", ["task_overdue"])
+    store.mute("us_1", ["task_overdue"], None)
     samples.record(Notification("nt_2", "Other", "Other", "ex_1", 1))
     TurnStore(table).take("refunds", samples.by_name["execution_id"][0])
     KnownFiles(table).tell("reports/rates.txt", MARK, is_there=True)

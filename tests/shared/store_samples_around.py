@@ -36,11 +36,12 @@ def tested(table: TenantTable, samples: Samples, workflow_id: str) -> None:
     """A test of the workflow, and a canary of its only version."""
     workflow, canaries, cases = WorkflowStore(table).get(workflow_id), CanaryStore(table), CaseStore(table)
     canary = Canary("cn_1", 1, 1, 5, 0.5, 3, 60, 1, f"us_{MARK}")
-    canaries.begin(workflow, canary, workflow.published or {})
+    canaries.begin(workflow, canary, workflow.published or {}, None)
     canaries.count(workflow_id, "cn_1", "ex_1", failed=True, window=0)
     case = KeptCase("tc_1", workflow_id, {"name": f"As of {MARK}"}, 1, 1, 1, "us_1")
     cases.create(case)
     samples.record(canary, case)
+    samples.record(canary, None, kind=Canary | None)
     samples.value(
         canary_id=["cn_1"],
         case_id=["tc_1"],

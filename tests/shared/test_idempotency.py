@@ -1,3 +1,4 @@
+import json
 import os
 import threading
 import zlib
@@ -5,11 +6,12 @@ import zlib
 import pytest
 
 from shared import clock, idempotency
-from shared.errors import BadRequest, Conflict, Invalid
+from shared.errors import BadRequest, Conflict, Invalid, Unavailable
 from shared.idempotency import InFlight, Kept, once
 from shared.ids import digest
 from shared.store.table import TenantTable
 from shared.tenancy import new_tenant
+from tests.trouble import client_error, failing, throttled, unreachable
 
 
 @pytest.fixture
@@ -121,3 +123,80 @@ def test_an_answer_too_large_to_keep_is_given_once_and_nothing_is_done_twice(tab
         once(table, key="k", request="r", make=make)
     assert kept.value.code == "idempotency_not_kept"
     assert make.calls == 1
+
+
+@pytest.fixture
+def hasty(monkeypatch):
+    monkeypatch.setattr(idempotency, "_PAUSE_S", 0.0)
+
+
+def _told(capsys) -> list[str]:
+    return [json.loads(line)["message"] for line in capsys.readouterr().out.splitlines()]
+
+
+def _not_done_again(table, make, **how) -> None:
+    with pytest.raises(Conflict) as kept:
+        once(table, key="k", request="r", make=make, **how)
+    assert kept.value.code == "idempotency_not_kept"
+    assert make.calls == 1
+
+
+def test_an_answer_that_cannot_be_encrypted_is_given_all_the_same_and_nothing_is_done_twice(table, monkeypatch, capsys):
+    make = Counting()
+    with failing("kms", throttled("Encrypt")):
+        assert once(table, key="k", request="r", make=make, secret=True).body == b'{"call": 1}'
+    assert _told(capsys) == ["answer_not_packed"]
+    _later(monkeypatch, 121)  # a key that was merely taken would be free again
+    _not_done_again(table, make, secret=True)
+
+
+def test_a_database_that_is_gone_for_a_moment_keeps_the_answer(table, hasty, capsys):
+    make = Counting()
+    with failing("dynamodb", throttled("UpdateItem"), {"UpdateItem"}, times=2):
+        once(table, key="k", request="r", make=make)
+    assert _told(capsys) == []
+    assert once(table, key="k", request="r", make=make).replayed
+    assert make.calls == 1
+
+
+def test_an_answer_that_the_database_does_not_take_leaves_a_mark(table, hasty, monkeypatch):
+    make = Counting()
+    refusal = client_error("ValidationException", "UpdateItem")
+    with failing("dynamodb", refusal, {"UpdateItem"}, times=1):
+        assert once(table, key="k", request="r", make=make).body == b'{"call": 1}'
+    _later(monkeypatch, 121)
+    _not_done_again(table, make)
+
+
+def test_a_database_that_stays_away_does_not_take_the_answer_with_it(table, hasty, capsys):
+    make = Counting()
+    with failing("dynamodb", unreachable(), {"UpdateItem"}) as calls:
+        assert once(table, key="k", request="r", make=make).body == b'{"call": 1}'
+    assert len(calls) == idempotency._TRIES
+    assert _told(capsys) == ["answer_not_kept"]
+    with pytest.raises(InFlight):
+        once(table, key="k", request="r", make=make)
+    assert make.calls == 1
+
+
+def test_nobody_waits_long_for_an_answer_to_be_kept(table, hasty, monkeypatch):
+    monkeypatch.setattr(idempotency, "_PATIENCE_S", -1.0)
+    with failing("dynamodb", unreachable(), {"UpdateItem"}) as calls:
+        once(table, key="k", request="r", make=Counting())
+    assert len(calls) == 1
+
+
+def test_why_nothing_was_done_is_what_counts(table, capsys):
+    def failing_make() -> Kept:
+        raise BadRequest("no")
+
+    with failing("dynamodb", unreachable(), {"DeleteItem"}), pytest.raises(BadRequest):
+        once(table, key="k", request="r", make=failing_make)
+    assert _told(capsys) == ["key_not_freed"]
+
+
+def test_without_the_database_nothing_is_done(table):
+    make = Counting()
+    with failing("dynamodb", unreachable()), pytest.raises(Unavailable):
+        once(table, key="k", request="r", make=make)
+    assert make.calls == 0

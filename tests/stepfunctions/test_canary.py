@@ -11,7 +11,7 @@ import pytest
 
 from shared.aws.dynamo import Dynamo
 from shared.clock import now_ms
-from shared.errors import Conflict, Invalid, NotFound, Unavailable
+from shared.errors import Conflict, Contended, Invalid, NotFound, Unavailable
 from shared.ids import digest, new_id
 from shared.notifications import service as notifications
 from shared.runs.store import RunStore
@@ -389,7 +389,7 @@ def test_ends_that_meet_on_a_counter_are_all_counted(who, tenant, monkeypatch):
 
     def conflicting(self, writes):
         if busy:
-            raise Unavailable(f"TransactionConflict {busy.pop()}")
+            raise Contended(f"TransactionConflict {busy.pop()}")
         transact(self, writes)
 
     monkeypatch.setattr(Dynamo, "transact", conflicting)

@@ -172,7 +172,7 @@ def test_tasks_that_nobody_answered_are_told(stream, tenant):
     lapsed, withdrawn = a_task(tenant, run), a_task(tenant, run)
     service = TaskService(tenant)
     service.settle(lapsed)
-    service.withdraw(run.id)
+    service.withdraw(run.id, now_ms())
     told = [(e["type"], e["task_id"]) for e in _fed(stream, tenant, run.id)]
     assert told == [
         ("task_created", lapsed),
@@ -274,6 +274,39 @@ def test_sequences_sort_as_numbers_do():
 
     numbers = ["9", "10", "99999999999999999999999999999999999999", "100000000000000000000000000000000000000"]
     assert sorted(map(at, reversed(numbers))) == list(map(at, numbers))
+
+
+def test_what_comes_late_leaves_nothing_of_a_deleted_run(stream, tenant):
+    """The stream may be behind, and a process that knows the run writes the events of what came before."""
+    store = RunStore(TenantTable(tenant))
+    run, other = a_run(tenant), a_run(tenant)
+    for each in (run, other):
+        store.begin(each.id)
+        assert len(_fed(stream, tenant, each.id)) == 1
+    for each in (run, other):
+        store.close(each.id, "completed")
+    store.delete(run.id)
+    behind = stream.records()
+    deletion = next(i for i, r in enumerate(behind) if r["eventName"] == "REMOVE")
+    assert feed(behind[:deletion]) == []
+    assert _told(_events(tenant, run.id)) == [("execution_completed", None)]  # beside nothing, for the moment
+    assert feed(behind[deletion:]) == []
+    assert _events(tenant, run.id) == []
+    assert feed(behind) == []  # the same in one batch
+    assert _events(tenant, run.id) == []
+    assert len(_events(tenant, other.id)) == 2
+
+
+def test_the_deletion_of_a_run_takes_nothing_of_a_later_one_with_its_id(stream, tenant):
+    store = RunStore(TenantTable(tenant))
+    run = a_run(tenant)
+    store.delete(run.id)
+    store.create(run)
+    store.begin(run.id)
+    records = stream.records()
+    assert feed(records) == []
+    assert feed(records) == []
+    assert _told(_events(tenant, run.id)) == [("execution_started", None)]
 
 
 def test_every_type_of_attribute_is_read():

@@ -109,12 +109,22 @@ def test_a_workflow_that_has_changed_since(api_client, make):
     person = make(end_action_type="workflow", end_action_target=refund)
     strict = {**MANUAL, "config": {"input_schema": {"type": "object", "required": ["iban"]}}}
     triggered.republish(api_client, refund, triggered.document(strict, name="Refund"))
-    failed = person.act("confirm", {"wait_seconds": 20})
+    url, sent = f"/workflow-instances/{person.instance}", {"wait_seconds": 20}
+    first, repeat = (api_client.post(f"{url}/confirm", json=sent, headers={"Idempotency-Key": "c"}) for _ in range(2))
+    failed = first.json()
+    assert (repeat.json(), repeat.headers["idempotent-replay"], repeat.headers["etag"]) == (
+        failed,
+        "true",
+        first.headers["etag"],
+    )
     assert (failed["status"], failed["error"]["error"]) == ("failed", "InvalidInput")
     assert "iban" in failed["error"]["message"]
     assert runs(api_client, refund) == []
     assert api_client.delete(f"/workflows/{refund}").status_code == 204
-    gone = person.act("retry", {"wait_seconds": 20})
+    first, repeat = (api_client.post(f"{url}/retry", json=sent, headers={"Idempotency-Key": "r"}) for _ in range(2))
+    gone = first.json()
+    assert repeat.json() == gone
+    assert gone["version"] == api_client.get(url).json()["version"]  # the repeat did nothing
     assert (gone["status"], gone["error"]["error"]) == ("failed", "NotPublished")
 
 

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
+from shared.clock import iso, now_ms
+from shared.guided.model import Instance
 from shared.guided.store import InstanceStore
-from shared.store.table import TenantTable
+from shared.store.keys import sweep_shard
+from shared.store.table import Directory, TenantTable
+from stepfunctions import guided_progress
 from stepfunctions.feed import feed
 from stepfunctions.guided_progress import look_at
 from tests.stepfunctions.guided_talk import ALL, EVERYTHING, Person, body, says, template, thinking, update
@@ -190,6 +195,34 @@ def test_the_sweeper_sees_to_the_answer(ada, mind, tenant, slow):
             break
         waiting.wait(0.1)
     assert store.get(ada.instance).state["amount"] == 120
+
+
+def test_what_begins_while_the_sweeper_looks_is_looked_at_soon(tenant, monkeypatch):
+    """It has seen a conversation at rest; then the person agrees, and whoever was to go on with that dies."""
+    store, now = InstanceStore(TenantTable(tenant)), now_ms()
+    made = Instance("gi_1", "t", 1, "c", "us_1", created_at=now, updated_at=now, expires_at=now + 7 * 86_400_000)
+    store.create(made, {"template": {}, "published": None}, {})
+    real, agreed = guided_progress.rests, replace(made, phase="ending", version=2)
+
+    def rests(instance: Instance) -> bool:
+        found = real(instance)
+        if store.get(made.id).version == 1:
+            store.save(made, agreed)
+        return found
+
+    monkeypatch.setattr(guided_progress, "rests", rests)
+    assert look_at(tenant, made.id) == "goes_on"
+    ((due,),) = Directory().due(sweep_shard(made.id), iso(now + 120_000), 9)
+    assert due["SK"] == made.id
+
+
+def test_what_rests_is_not_looked_at_until_it_expires(tenant):
+    store, now = InstanceStore(TenantTable(tenant)), now_ms()
+    made = Instance("gi_1", "t", 1, "c", "us_1", created_at=now, updated_at=now, expires_at=now + 7 * 86_400_000)
+    store.create(made, {"template": {}, "published": None}, {})
+    assert look_at(tenant, made.id) == "goes_on"
+    assert list(Directory().due(sweep_shard(made.id), iso(made.expires_at - 1), 9)) == [[]]
+    assert [len(page) for page in Directory().due(sweep_shard(made.id), iso(made.expires_at), 9)] == [1]
 
 
 def test_one_key_is_one_turn(ada, mind):

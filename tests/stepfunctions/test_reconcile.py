@@ -248,7 +248,9 @@ def test_the_longer_a_run_goes_on_the_rarer_it_is_looked_at(no_machines, tenant,
 def test_runs_that_are_closed_or_deleted_are_left_alone(no_machines, tenant):
     run = a_run(tenant)
     _due(tenant, run.id)
-    entries = [e for shard in reconcile.sweep_shards() for e in reconcile.Directory().due(shard, iso(now_ms()), 9)]
+    entries = [
+        e for shard in reconcile.sweep_shards() for e in next(reconcile.Directory().due(shard, iso(now_ms()), 9))
+    ]
     assert [set(e) for e in entries] == [{"PK", "SK", "GSI2PK", "GSI2SK"}]
     store = RunStore(TenantTable(tenant))
     store.close(run.id, "completed")

@@ -9,11 +9,14 @@ from shared.errors import Conflict, Invalid, NotFound, PreconditionFailed, Unava
 from shared.store.table import TenantTable
 from shared.tenancy import Principal
 from shared.triggers import service as triggers
+from shared.triggers.store import TriggerStore
 from shared.workflows import service
 from shared.workflows.model import Document
 from shared.workflows.store import WorkflowStore
 from stepfunctions import plans, release
+from stepfunctions.generator.apply import Wanted, apply
 from stepfunctions.start import start
+from tests.shared.triggers.overtaking import busy, meanwhile
 from tests.stepfunctions.compiler.documents import document, node
 
 BY = {"kind": "test", "id": None, "user": None}
@@ -34,6 +37,11 @@ def an_adder(plus: int = 1, **fields: Any) -> Document:
 
 def a_hook(**config: Any) -> Document:
     return document([node("hook", "http_webhook", config), node("out", "output")], "hook.body -> out.value")
+
+
+def a_hook_and_a_clock(**fields: Any) -> Document:
+    nodes = [node("hook", "http_webhook"), node("clock", "schedule", {"every": "1 hour"}), node("out", "output")]
+    return document(nodes, "hook.body -> out.value; clock.timestamp -> out.value", **fields)
 
 
 def test_publishing_makes_what_runs(who, tenant):
@@ -153,6 +161,75 @@ def test_a_workflow_is_deleted_once_its_runs_have_ended(who, tenant):
     release.delete_workflow(tenant, "wf_test", 1)
     with pytest.raises(NotFound):
         release.runnable(tenant, "wf_test")
+
+
+def test_nobody_saves_or_publishes_what_is_being_deleted(who, tenant):
+    service.create(who, a_hook_and_a_clock())
+    release.publish_workflow(tenant, who, "wf_test", None)
+    refused = []
+
+    def others() -> None:  # an autosave, and whatever else comes while the triggers are removed
+        renamed = a_hook_and_a_clock(name="Autosaved")
+        assert not service.read(who, "wf_test")[0].is_active
+        for act in (
+            lambda: service.put(who, "wf_test", renamed, None),
+            lambda: service.put(who, "wf_test", renamed, 1),
+            lambda: apply(who, Wanted(renamed, workflow_id="wf_test", revision=1), None),
+            lambda: release.publish_workflow(tenant, who, "wf_test", None),
+            lambda: release.runnable(tenant, "wf_test"),
+            lambda: release.runnable(tenant, "wf_test", 1),
+            lambda: triggers.create_webhook(who, "wf_test", "hook"),
+        ):
+            with pytest.raises(Conflict) as error:
+                act()
+            refused.append(error.value.code)
+
+    meanwhile("before-call.scheduler.DeleteSchedule", others)
+    release.delete_workflow(tenant, "wf_test", None)
+    assert refused == ["being_deleted"] * 7
+    assert triggers.webhooks(who, None, None, 10).items == []
+    with pytest.raises(NotFound):
+        service.read(who, "wf_test")
+
+
+@pytest.mark.parametrize("act", ["save", "publish"])
+def test_a_workflow_that_was_changed_before_its_deletion_began_keeps_its_triggers(who, tenant, act):
+    service.create(who, a_hook_and_a_clock())
+    release.publish_workflow(tenant, who, "wf_test", None)
+    hooks = TriggerStore(TenantTable(tenant)).webhooks_of("wf_test")
+
+    def other() -> None:
+        if act == "save":
+            service.put(who, "wf_test", a_hook_and_a_clock(name="Autosaved"), None)
+        else:
+            release.publish_workflow(tenant, who, "wf_test", None)
+
+    meanwhile("before-call.dynamodb.TransactWriteItems", other)  # it has been read, and nothing is written yet
+    with pytest.raises(PreconditionFailed):
+        release.delete_workflow(tenant, "wf_test", None)
+    assert release.runnable(tenant, "wf_test").version >= 1
+    assert TriggerStore(TenantTable(tenant)).webhooks_of("wf_test") == hooks
+    assert len(triggers.schedules(who, "wf_test", None, 10).items) == 1
+
+
+def test_a_deletion_that_failed_half_way_is_gone_on_with(who, tenant):
+    service.create(who, a_hook_and_a_clock())
+    release.publish_workflow(tenant, who, "wf_test", None)
+    meanwhile("before-call.scheduler.DeleteSchedule", busy)
+    with pytest.raises(Unavailable):
+        release.delete_workflow(tenant, "wf_test", 1)
+    (found,) = service.listing(who, None, 10).items  # whoever asked finds it, out of service
+    assert (found.id, found.is_active) == ("wf_test", False)
+    assert service.read(who, "wf_test")[0].revision == 1
+    with pytest.raises(Conflict, match="delete it again"):
+        release.publish_workflow(tenant, who, "wf_test", None)
+    with pytest.raises(PreconditionFailed):
+        release.delete_workflow(tenant, "wf_test", 2)
+    release.delete_workflow(tenant, "wf_test", 1)
+    assert service.listing(who, None, 10).items == []
+    assert triggers.webhooks(who, None, None, 10).items == triggers.schedules(who, None, None, 10).items == []
+    service.create(who, a_hook_and_a_clock())  # its id is free
+    assert release.publish_workflow(tenant, who, "wf_test", None).version.version == 1
 
 
 def test_another_tenants_workflow_is_not_found(who, tenant, other_tenant):

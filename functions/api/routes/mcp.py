@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, HTTPException, Request, Response
 
+from functions.api import problems
 from functions.api.deps import require
 from functions.api.schemas.mcp import McpToolsOut
 from shared import strict_json
@@ -34,6 +35,10 @@ _MESSAGE: Final[dict[str, Any]] = {
 _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     200: {"description": "A JSON-RPC response.", "content": {"application/json": {"schema": {"type": "object"}}}},
     202: {"description": "A notification was taken."},
+    "4XX": {
+        "description": "A problem, or, where a message is none of JSON-RPC's, its error",
+        "content": {**problems.RESPONSES["4XX"]["content"], "application/json": {"schema": {"type": "object"}}},
+    },
 }
 
 

@@ -6,14 +6,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from functions.api.deps import Made, Once, Paged, require
+from functions.api.deps import IfMatch, Made, Once, Paged, etag_of, require
 from functions.api.schemas.pages import PageOf
 from functions.api.schemas.task_links import NewTaskLink, TaskLinkIn, TaskLinkOut
 from functions.api.schemas.tasks import TaskAnswerIn, TaskAnswerOut, TaskOut, TaskReassign, TaskSummary
 from shared.clock import now_ms
 from shared.task_links import service as task_links
 from shared.task_links.model import TaskLink
-from shared.tasks.model import TaskStatus
+from shared.tasks.model import Task, TaskStatus
 from shared.tasks.service import TaskService
 from shared.tenancy import Principal
 
@@ -48,9 +48,11 @@ def list_all(
 
 
 @router.get("/{task_id}")
-def get(task_id: str, who: Reader) -> TaskOut:
+def get(task_id: str, who: Reader, response: Response) -> TaskOut:
     """One task, with what it shows and what was answered."""
-    return _whole(TaskService(who.tenant), task_id)
+    found = _whole(TaskService(who.tenant), task_id)
+    response.headers["ETag"] = etag_of(found.revision)
+    return found
 
 
 @router.post("/{task_id}/complete")
@@ -62,21 +64,21 @@ def complete(task_id: str, body: TaskAnswerIn, who: Writer) -> TaskOut:
 
 
 @router.post("/{task_id}/claim")
-def claim(task_id: str, who: Writer) -> TaskSummary:
+def claim(task_id: str, who: Writer, response: Response) -> TaskSummary:
     """Take a task, so that nobody else answers it. Doing it twice is no error."""
-    return TaskSummary.model_validate(TaskService(who.tenant).claim(who, task_id))
+    return _changed(TaskService(who.tenant).claim(who, task_id), response)
 
 
 @router.post("/{task_id}/unclaim")
-def unclaim(task_id: str, who: Writer) -> TaskSummary:
+def unclaim(task_id: str, who: Writer, response: Response) -> TaskSummary:
     """Give a task back; admins may do so for others."""
-    return TaskSummary.model_validate(TaskService(who.tenant).unclaim(who, task_id))
+    return _changed(TaskService(who.tenant).unclaim(who, task_id), response)
 
 
 @router.post("/{task_id}/reassign")
-def reassign(task_id: str, body: TaskReassign, who: Writer) -> TaskSummary:
+def reassign(task_id: str, body: TaskReassign, who: Writer, known: IfMatch, response: Response) -> TaskSummary:
     """Put a task before others; a claim ends."""
-    return TaskSummary.model_validate(TaskService(who.tenant).reassign(who, task_id, tuple(body.assignees)))
+    return _changed(TaskService(who.tenant).reassign(who, task_id, tuple(body.assignees), known), response)
 
 
 @router.post("/{task_id}/links", status_code=201, response_model=NewTaskLink)
@@ -101,6 +103,11 @@ def list_links(task_id: str, who: LinkMaker, page: Paged) -> PageOf[TaskLinkOut]
 def revoke_link(task_id: str, link_id: str, who: LinkMaker) -> None:
     """Withdraw a link. Doing it twice is no error."""
     task_links.revoke(who, task_id, link_id)
+
+
+def _changed(task: Task, response: Response) -> TaskSummary:
+    response.headers["ETag"] = etag_of(task.revision)
+    return TaskSummary.model_validate(task)
 
 
 def _link(link: TaskLink) -> TaskLinkOut:

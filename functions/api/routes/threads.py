@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Path, Query, Response
 
 from functions.api.deps import IfMatch, Made, Once, Paged, etag_of, require
 from functions.api.schemas.pages import PageOf
@@ -15,6 +15,7 @@ from shared.threads import service
 router = APIRouter(prefix="/threads", tags=["threads"])
 Reader = Annotated[Principal, require("viewer", "threads:read")]
 Writer = Annotated[Principal, require("editor", "threads:write")]
+Number = Annotated[int, Path(ge=0, le=99_999_999)]
 Order = Annotated[Literal["oldest_first", "newest_first"], Query()]
 
 
@@ -68,8 +69,21 @@ def messages(thread_id: str, who: Reader, page: Paged, order: Order = "oldest_fi
 @router.post("/{thread_id}/messages", status_code=201, response_model=MessageOut)
 def say(thread_id: str, body: MessageIn, who: Writer, once: Once) -> Response:
     """Say something at the end of a thread. No run is started by it."""
-    return once(who, body, lambda: Made(201, _said(who, thread_id, body)))
+
+    def make() -> Made:
+        said = MessageOut.model_validate(service.add(who, thread_id, body.role, body.content))
+        return Made(201, said, {"Location": f"/api/v1/threads/{thread_id}/messages/{said.number}"})
+
+    return once(who, body, make)
 
 
-def _said(who: Principal, thread_id: str, body: MessageIn) -> MessageOut:
-    return MessageOut.model_validate(service.add(who, thread_id, body.role, body.content))
+@router.get("/{thread_id}/messages/{message_number}")
+def message(thread_id: str, message_number: Number, who: Reader) -> MessageOut:
+    """One message. It does not change: there is no ETag."""
+    return MessageOut.model_validate(service.message(who, thread_id, message_number))
+
+
+@router.delete("/{thread_id}/messages/{message_number}", status_code=204)
+def remove_message(thread_id: str, message_number: Number, who: Writer) -> None:
+    """Remove a message: agents and chats do not remember it. The others keep their numbers."""
+    service.remove_message(who, thread_id, message_number)

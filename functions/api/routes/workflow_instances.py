@@ -120,10 +120,10 @@ def change_state(instance_id: str, body: StateIn, who: Writer, known: IfMatch, r
     return _answer(who, guided.change_state(who, instance_id, body.state, tuple(body.remove), known), response)
 
 
-@router.post("/{instance_id}/confirm")
-def confirm(instance_id: str, body: WaitIn, who: Writer, known: IfMatch, response: Response) -> InstanceOut:
+@router.post("/{instance_id}/confirm", response_model=InstanceOut)
+def confirm(instance_id: str, body: WaitIn, who: Writer, known: IfMatch, once: Once) -> Response:
     """Agree to the summary without saying so, and begin the end action. With If-Match: to the one that was shown."""
-    return _answer(who, guided.confirm(who, instance_id, known, body.wait_seconds), response)
+    return once(who, body, lambda: _made(who, guided.confirm(who, instance_id, known, body.wait_seconds)))
 
 
 @router.post("/{instance_id}/cancel")
@@ -132,10 +132,14 @@ def cancel(instance_id: str, who: Writer, known: IfMatch, response: Response) ->
     return _answer(who, guided.cancel(who, instance_id, known), response)
 
 
-@router.post("/{instance_id}/retry")
-def retry(instance_id: str, body: WaitIn, who: Writer, known: IfMatch, response: Response) -> InstanceOut:
+@router.post("/{instance_id}/retry", response_model=InstanceOut)
+def retry(instance_id: str, body: WaitIn, who: Writer, known: IfMatch, once: Once) -> Response:
     """Do the end action again after it has failed."""
-    return _answer(who, guided.retry(who, instance_id, known, body.wait_seconds), response)
+    return once(who, body, lambda: _made(who, guided.retry(who, instance_id, known, body.wait_seconds)))
+
+
+def _made(who: Principal, instance: Instance) -> Made:
+    return Made(200, instance_of(who.tenant, instance), {"ETag": etag_of(instance.version)})
 
 
 def _answer(who: Principal, instance: Instance, response: Response) -> InstanceOut:

@@ -52,9 +52,10 @@ class KindOut(Answer):
 
 
 class KindsOut(Answer):
-    """All kinds."""
+    """All kinds, in one page."""
 
     items: list[KindOut]
+    next_cursor: None = None
 
 
 class TestIn(Body):

@@ -21,6 +21,7 @@ class AsToolOut(Answer):
 
 
 class McpToolsOut(Answer):
-    """All of them, by name."""
+    """All of them, by name, in one page."""
 
     items: list[AsToolOut]
+    next_cursor: None = None

@@ -15,7 +15,9 @@ class SchedulePatch(Body):
 
 
 class ScheduleOut(Answer):
-    """A schedule. `config` is its node's; `next_runs` are the next five instants, none while it is paused."""
+    """A schedule. `config` is its node's; `next_runs` are the next five instants, none while it is paused.
+    `last_run_at` is the latest instant for which it started a run, `last_execution_id` that run; null before the first.
+    """
 
     id: str
     workflow_id: str
@@ -23,6 +25,8 @@ class ScheduleOut(Answer):
     state: ScheduleState
     config: dict[str, Any]
     next_runs: list[TimeOut]
+    last_run_at: TimeOut | None
+    last_execution_id: str | None
     created_at: TimeOut
 
 

@@ -33,7 +33,7 @@ class TaskSummary(Answer):
     """A task in a list. `open` until it is answered (`completed`), its time is over (`lapsed`) or its run is.
 
     It can be answered until `expires_at`, and should be until `due_at`. `shown_sha256` is of the canonical JSON of
-    `{title, instructions, form, data}`.
+    `{title, instructions, form, data}`. `revision` counts the changes, and is the ETag.
     """
 
     id: str
@@ -59,6 +59,7 @@ class TaskSummary(Answer):
     decision: str | None
     completed_by: str | None
     completed_at: TimeOut | None
+    revision: int
 
 
 class VoteOut(Answer):

@@ -7,13 +7,11 @@ from typing import Annotated, Any
 from pydantic import Field, StringConstraints
 
 from functions.api.schemas.base import Answer, Body, TimeOut
+from shared.metadata import Metadata
 from shared.threads.model import THREAD_ID, Role
 
 ThreadId = Annotated[str, StringConstraints(pattern=THREAD_ID)]
 Title = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
-Label = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\x00]*$")]
-Labelled = Annotated[str, StringConstraints(max_length=500, pattern=r"^[^\x00]*$")]
-Metadata = Annotated[dict[Label, Labelled], Field(max_length=20)]
 
 
 class ThreadIn(Body):
@@ -32,7 +30,7 @@ class ThreadPatch(Body):
 
 
 class ThreadOut(Answer):
-    """A thread. `messages` counts them; `version` counts the changes of title and metadata, and is the ETag."""
+    """A thread. `messages` counts those it has; `version` counts the changes of title and metadata, and is the ETag."""
 
     id: str
     title: str

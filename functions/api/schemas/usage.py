@@ -147,6 +147,7 @@ class QuotaOut(Answer):
 
 
 class QuotasOut(Answer):
-    """What the tenant may use."""
+    """What the tenant may use: all limits, in one page."""
 
     items: list[QuotaOut]
+    next_cursor: None = None

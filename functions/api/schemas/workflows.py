@@ -68,6 +68,7 @@ class WorkflowOut(WorkflowSummary):
     connections: list[dict[str, Any]]
     variables: dict[str, Any]
     settings: dict[str, Any]
+    metadata: dict[str, str] = Field(default_factory=dict)
 
 
 class WorkflowStepsOut(WorkflowSummary):
@@ -80,6 +81,7 @@ class WorkflowStepsOut(WorkflowSummary):
     connection_ids: dict[str, str]
     variables: dict[str, Any]
     settings: dict[str, Any]
+    metadata: dict[str, str] = Field(default_factory=dict)
 
 
 class CopyIn(Body):

@@ -31,11 +31,12 @@ class Hurried:
 
 
 @pytest.fixture
-def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+def hurried(monkeypatch: pytest.MonkeyPatch) -> Hurried:
     """Whoever waits for a run's end has waited: nothing runs here."""
     clock = Hurried()
     for module in (chat, generate, guided, guided_progress, inner, manual):
         monkeypatch.setattr(module, "time", clock)
+    return clock
 
 
 @pytest.fixture

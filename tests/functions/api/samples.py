@@ -1,4 +1,4 @@
-"""An id for every path parameter of the API, made by a tenant's owner over HTTP.
+"""An id for every path parameter of the API, and for some of queries, made by a tenant's owner over HTTP.
 
 A new noun adds its parameters here: `@sample("widget_id")` over a function that makes a widget and gives its id. The
 tests over every route (`test_every_route.py`) then hold the noun's routes as well.
@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
+import requests
 
 from shared.notifications.service import tell
 from shared.tenancy import Tenant
@@ -181,6 +182,12 @@ def _thread(client: httpx.Client) -> str:
     return str(made(client.post("/threads", json={"id": "sample"}))["id"])
 
 
+@sample("message_number")
+def _message(client: httpx.Client) -> str:
+    thread = client.get("/threads").json()["items"][0]["id"]  # that of the same path
+    return str(made(client.post(f"/threads/{thread}/messages", json={"content": "Hello"}))["number"])
+
+
 @sample("credential_name")
 def _credential(client: httpx.Client) -> str:
     body = {"name": "sample", "kind": "bearer", "values": {"token": "t"}}
@@ -239,6 +246,18 @@ def _subscription(client: httpx.Client) -> str:
     body = {"url": "https://example.com/hook"}
     found = client.get("/webhook-subscriptions").json()["items"]
     return str(found[0]["id"] if found else made(client.post("/webhook-subscriptions", json=body))["id"])
+
+
+@sample("path")
+def _file(client: httpx.Client) -> str:
+    """A file: where it lies is a parameter of the query."""
+    body = b"A sample."
+    asked = {"path": "samples/of-the-first.txt", "size": len(body), "content_type": "text/plain"}
+    found = made(client.post("/files/upload", json=asked))
+    sent = requests.Session()
+    sent.trust_env = False
+    assert sent.put(found["url"], data=body, headers=found["headers"], timeout=60).status_code == 200
+    return str(asked["path"])
 
 
 @sample("delivery_id")

@@ -172,3 +172,23 @@ def test_a_test_that_is_too_large(api_client, monkeypatch):
     monkeypatch.setattr(store, "MAX_BYTES", 100)
     url = f"/workflows/{created(api_client, adder())}"
     problem(api_client.post(f"{url}/tests", json={**TWO, "trigger_data": [str(n) for n in range(500)]}), 413)
+
+
+def test_a_test_that_could_not_be_read_back(api_client):
+    url = f"/workflows/{created(api_client, adder())}"
+    answer = api_client.post(f"{url}/tests", json={**TWO, "description": "x", "trigger_data": "x" * 5_100_000})
+    assert problem(answer, 413, "test_too_large")["errors"][0]["path"] == "trigger_data"
+    test_id = kept(api_client, url, **TWO)
+    mocks = {"add": {"outputs": {"output": '"' * 2_600_000}}}  # Lambda escapes each of them again
+    answer = api_client.put(f"{url}/tests/{test_id}", json={**TWO, "mocks": mocks})
+    assert problem(answer, 413, "test_too_large")["errors"][0]["path"] == "mocks"
+    assert made(api_client.get(f"{url}/tests/{test_id}"))["revision"] == 1
+
+
+def test_large_tests_make_short_pages(api_client):
+    url = f"/workflows/{created(api_client, adder())}/tests"
+    ids = [kept(api_client, url.removesuffix("/tests"), name="Large", trigger_data="x" * 900_000) for _ in range(8)]
+    first = made(api_client.get(url))
+    rest = made(api_client.get(url, params={"cursor": first["next_cursor"]}))
+    assert [len(first["items"]), len(rest["items"]), rest["next_cursor"]] == [5, 3, None]
+    assert [c["id"] for c in (*first["items"], *rest["items"])] == ids

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
+import httpx
 import pytest
 from fastapi import FastAPI
 
 from functions.api.app import PREFIX, Nouns, build
 from tests.functions.api.samples import BODIES, SAMPLES, SHARED
+from tests.functions.api.workflows_over_http import adder, created
 
 # Routes that need no credentials. Adding one is a decision about security.
 PUBLIC = {
@@ -26,15 +29,29 @@ PUBLIC = {
 DOCUMENT = build().openapi()
 
 
-def _routes() -> Iterator[tuple[str, str]]:
-    for path, operations in DOCUMENT["paths"].items():
+def _routes(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for path, operations in document["paths"].items():
         for method in operations:
             yield method.upper(), path
 
 
-ROUTES = sorted(_routes())
+ROUTES = sorted(_routes(DOCUMENT))
 PRIVATE = [r for r in ROUTES if r not in PUBLIC]
 WITH_PARAMETERS = [r for r in PRIVATE if "{" in r[1]]
+# Whatever is read without naming a thing in the path: lists, figures, what a query names.
+UNNAMED = [path for method, path in PRIVATE if method == "GET" and "{" not in path]
+# Those in which no sample is to be seen by whom it belongs to either.
+WITHOUT_SAMPLES = {
+    "/api/v1/audit-log/verify",
+    "/api/v1/credentials/kinds",
+    "/api/v1/notifications/preferences",
+    "/api/v1/quotas",
+    "/api/v1/tenants/current",
+    "/api/v1/usage",
+    "/api/v1/workflows/nodes",
+}
+# Parameters of queries that name a thing, where the paths call it otherwise.
+NAMED_IN_QUERIES = {"template": "template_name", "server": "server_name", "resource_id": "workflow_id"}
 OWNED = [r for r in WITH_PARAMETERS if not SHARED.issuperset(re.findall(r"{(\w+)", r[1]))]
 
 
@@ -89,6 +106,59 @@ def test_another_tenants_things_are_not_found(api_client, other_client, route):
         answer = other_client.request(method, url, json=_smallest_body(method, path))
     assert answer.status_code == 404, answer.text
     assert api_client.request("GET", url).status_code in (200, 405)
+
+
+def strings(value: Any) -> Iterator[str]:
+    """Every text in a JSON value, names of fields included."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield name
+            yield from strings(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from strings(inner)
+    elif isinstance(value, str):
+        yield value
+
+
+def asked_for(document: dict[str, Any], path: str, ids: dict[str, str]) -> dict[str, str]:
+    """The query of a GET that names what is in `ids`, by the parameters that the document gives the route."""
+    parameters = [p["name"] for p in document["paths"][path]["get"].get("parameters", []) if p["in"] == "query"]
+    named = {name: NAMED_IN_QUERIES.get(name, name) for name in parameters}
+    return {name: ids[of] for name, of in named.items() if of in ids}
+
+
+def told_of(new: set[str], ids: dict[str, str]) -> set[str]:
+    """What `new` texts tell of things: ids and tokens wherever they stand, names where they stand alone."""
+    found = {i for i in ids.values() if re.search("[0-9A-Z]{26}", i) and any(i in text for text in new)}
+    return found | (new & set(ids.values()))
+
+
+def test_nothing_read_without_an_id_shows_another_tenants_things(api_client, other_client):
+    def seen(client: httpx.Client, path: str, query: dict[str, str] | None = None) -> Any:
+        answer = client.get(path.removeprefix(PREFIX), params=query)
+        assert answer.status_code in (200, 404, 422), (path, answer.text)
+        return answer.json() if answer.status_code == 200 else None
+
+    assert len(UNNAMED) >= 37
+    before = {path: (seen(api_client, path), seen(other_client, path)) for path in UNNAMED}
+    made = {maker: maker(api_client) for maker in dict.fromkeys(SAMPLES.values())}
+    ids = {name: made[maker] for name, maker in SAMPLES.items() if name not in ("node_id", "step_id", "version")}
+    tool = adder(settings={"mcp": {"name": "tool_of_the_first"}})
+    assert api_client.post(f"/workflows/{created(api_client, tool)}/publish").status_code == 200
+    ids["mcp"] = "tool_of_the_first"
+    shown: set[str] = set()
+    for path in UNNAMED:
+        own, others = before[path]
+        assert seen(other_client, path) == others, path
+        if told_of(set(strings(seen(api_client, path))) - set(strings(own)), ids):
+            shown.add(path)
+        for name, value in asked_for(DOCUMENT, path, ids).items():
+            found = seen(other_client, path, {name: value})
+            assert not told_of(set(strings(found)) - set(strings(others)), ids), (path, name)
+            if seen(api_client, path, {name: value}) is not None:
+                shown.add(path)
+    assert set(UNNAMED) - shown == WITHOUT_SAMPLES, "add a sample to tests/functions/api/samples.py"
 
 
 NO_IDS = ["%00", "a%00b", "x" * 201, "%23", "a%0A", "..%2F..", "nothing", "%F0%9F%A6%8A", "%ED%A0%80"]

@@ -45,6 +45,15 @@ def test_a_failed_run_says_where_and_goes_on_from_there(api_client, machines, ht
     paths = [path for _, path, _, _ in http.seen]
     assert paths.count("/echo?before") == 1  # what is recorded is not done again
     assert paths.count("/status/503") == 2
+    key = {"Idempotency-Key": "again"}
+    first, repeat = (api_client.post(f"/workflows/executions/{run['id']}/retry", headers=key) for _ in range(2))
+    assert (first.json()["attempt"], repeat.json(), repeat.status_code) == (2, first.json(), 202)
+    assert repeat.headers["idempotent-replay"] == "true"
+    until(api_client, run["id"], "failed")
+    assert api_client.post(f"/workflows/executions/{run['id']}/retry", headers=key).json()["attempt"] == 2
+    assert [path for _, path, _, _ in http.seen].count("/status/503") == 3
+    other = api_client.post(f"/workflows/executions/{run['id']}/retry", json={"version": "draft"}, headers=key)
+    problem(other, 422, "idempotency_mismatch")
 
 
 def test_pause_and_resume(api_client, machines, http):

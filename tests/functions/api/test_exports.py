@@ -30,9 +30,11 @@ def needing(**fields):
             node("tool", "mcp_tool", {"server": "shop", "tool": "t"}),
             node("other", "sub_workflow", {"workflow_id": "wf_other"}),
             node("fun", "function_call", inputs={"name": "send"}),
+            node("chat", "llm_chat", {"model": "m", "prompt": "greeting"}, inputs={"messages": []}),
             node("off", "retriever", {"collection": "unused"}, inputs={"query": "x"}, disabled=True),
             node("out", "output"),
         ],
+        settings={"error_workflow": "wf_watch"},
         **fields,
     )
 
@@ -62,8 +64,9 @@ def test_an_export_says_what_it_needs(api_client):
         "collections": ["laws"],
         "graphs": ["people"],
         "mcp_servers": ["files", "shop"],
+        "prompts": ["greeting"],
         "tools": ["look", "send"],
-        "workflows": ["wf_other"],
+        "workflows": ["wf_other", "wf_watch"],
     }
 
 
@@ -124,15 +127,58 @@ def test_a_draft_with_problems_is_not_compiled(api_client, form):
 
 def test_what_an_importer_lacks_is_named(other_client):
     found = made(other_client.post("/workflows/import", json={"document": needing()}))["problems"]
-    assert {p["code"]: p["path"] for p in found if p["code"].startswith("unknown_")} == {
-        "unknown_agent": "nodes.work.config.agent",
-        "unknown_collection": "nodes.find.config.collection",
-        "unknown_credential": "nodes.call.inputs.url",
-        "unknown_mcp_server": "nodes.tool.config.server",
-        "unknown_tool": "nodes.fun.inputs.name",
-        "unknown_workflow": "nodes.other.config.workflow_id",
+    assert {(p["code"], p["path"]) for p in found if p["code"].startswith("unknown_")} == {
+        ("unknown_agent", "nodes.work.config.agent"),
+        ("unknown_collection", "nodes.find.config.collection"),
+        ("unknown_credential", "nodes.call.config.credential"),
+        ("unknown_credential", "nodes.call.inputs.url"),
+        ("unknown_mcp_server", "nodes.work.config.mcp_servers.0"),
+        ("unknown_mcp_server", "nodes.tool.config.server"),
+        ("unknown_prompt", "nodes.chat.config.prompt"),
+        ("unknown_tool", "nodes.work.config.tools.1"),
+        ("unknown_tool", "nodes.fun.inputs.name"),
+        ("unknown_workflow", "nodes.other.config.workflow_id"),
+        ("unknown_workflow", "settings.error_workflow"),
     }
     assert {p["severity"] for p in found if p["code"].startswith("unknown_")} == {"warning"}
+
+
+def greeting(version=None):
+    """A workflow that asks a stored prompt, of this version."""
+    chosen = {"prompt_version": version} if version else {}
+    chat = node("chat", "llm_chat", {"model": "m", "prompt": "greeting", **chosen}, inputs={"messages": []})
+    return workflow(
+        [node("start", "manual_trigger"), chat, node("out", "output")],
+        "start.trigger -> chat.after; chat.response -> out.value",
+    )
+
+
+def unknown(draft):
+    """What a new draft lacks: code, message and path of each."""
+    return [(p["code"], p["message"], p["path"]) for p in draft["problems"] if p["code"].startswith("unknown_")]
+
+
+def test_a_prompt_of_anothers_is_lacked_wherever_a_draft_is_made(api_client, other_client):
+    made(api_client.post("/prompts", json={"name": "greeting", "text": "Greet."}))
+    workflow_id = created(api_client, greeting())
+    lacks = [("unknown_prompt", "there is no prompt greeting", "nodes.chat.config.prompt")]
+    token = made(api_client.post(f"/workflows/{workflow_id}/share", json={"rights": "copy"}))["token"]
+    assert made(other_client.get(f"/shared/{token}"))["requires"]["prompts"] == ["greeting"]
+    template = made(api_client.post(f"/workflows/{workflow_id}/template", json={"name": "Greet", "parameters": []}))
+    loading = f"/workflows/templates/{template['id']}/instantiate"
+    assert unknown(imported(other_client, exported(api_client, workflow_id, "json"))) == lacks
+    assert unknown(made(other_client.post(f"/shared/{token}/copy"))) == lacks
+    assert unknown(made(api_client.post(loading, json={"parameters": {}}))) == []
+    assert api_client.delete("/prompts/greeting").status_code == 204
+    assert unknown(made(api_client.post(loading, json={"parameters": {}}))) == lacks
+
+
+def test_a_version_of_a_prompt_that_is_not_there_is_lacked(other_client):
+    made(other_client.post("/prompts", json={"name": "greeting", "text": "Greet."}))
+    for version in (None, 1):
+        assert unknown(made(other_client.post("/workflows/import", json=greeting(version)))) == []
+    lacks = [("unknown_prompt", "there is no prompt greeting with a version 2", "nodes.chat.config.prompt")]
+    assert unknown(made(other_client.post("/workflows/import", json=greeting(2)))) == lacks
 
 
 def test_a_plain_document_and_an_answer_of_the_api_are_taken(api_client):
@@ -244,12 +290,15 @@ def test_a_project_is_a_zip(api_client):
 def test_a_project_holds_only_what_its_reader_may_read(api_client, tenant):
     keep(tenant, "agents", "clerk", model={"model": "m"}, instructions="Between us.", tools=["look"])
     keep(tenant, "tools", "look", kind="http")
-    nodes = [node("start", "manual_trigger"), node("work", "agent", {"agent": "clerk"}), node("out", "output")]
-    asking = created(api_client, workflow(nodes, "start.trigger -> work.input; work.output -> out.value"))
+    keep(tenant, "prompts", "greeting", text="Between us.")
+    nodes = [*greeting()["nodes"], node("work", "agent", {"agent": "clerk"})]
+    wires = "start.trigger -> chat.after; chat.response -> work.input; work.output -> out.value"
+    asking = created(api_client, workflow(nodes, wires))
     for scopes, status in (
         (["workflows:read"], 403),
         (["workflows:read", "agents:read"], 403),
-        (["workflows:read", "agents:read", "tools:*"], 200),
+        (["workflows:read", "agents:read", "tools:*"], 403),
+        (["workflows:read", "agents:read", "tools:*", "prompts:read"], 200),
     ):
         key = made(api_client.post("/api-keys", json={"name": "k", "role": "viewer", "scopes": scopes}))["key"]
         with http_api.connect(key) as client:

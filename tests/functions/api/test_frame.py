@@ -221,6 +221,20 @@ def test_unknown_paths_and_methods(client, method, path, status):
     assert ("allow" in answer.headers) == (status == 405)
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("OPTIONS", "/workflows", "GET, POST"),
+        ("PUT", "/users", "GET, POST"),
+        ("POST", "/workflows/wf_1", "GET, PUT, PATCH, DELETE"),
+        ("GET", "/threads/t/messages/1/x", None),
+        ("PATCH", "/health", "GET"),
+    ],
+)
+def test_a_method_that_is_not_there_names_those_that_are(client, method, path, allowed):
+    assert client.request(method, path).headers.get("allow") == allowed
+
+
 def test_one_line_a_request_with_the_template_and_nothing_that_was_sent(client, capsys):
     _post(client, b'{"name": "sw_secret"}')
     client.get("/users/us_secret?cursor=secret", headers={"X-API-Key": "secret"})

@@ -1,4 +1,4 @@
-"""Pages of long lists: the same one Query of as many items wherever the page lies."""
+"""Pages of long lists: the same one Query of as many items wherever the page lies; with a filter, few requests."""
 
 from __future__ import annotations
 
@@ -16,14 +16,20 @@ from moto.dynamodb.models.dynamo_type import DynamoType
 from infrastructure.local.cloud import ACCOUNT, REGION
 from shared.aws.clients import client
 from shared.aws.dynamo import encode
-from shared.ids import new_id
+from shared.clock import iso, now_ms
+from shared.ids import ulid
 from shared.settings import settings
 from shared.store.keys import Key
 from shared.store.table import Item, TenantTable
+from tests.functions.api.samples import SAMPLES
 from tests.functions.api.workflows_over_http import adder, created
+from tests.shared.tasks.asking import a_run, a_task
 
-WORKFLOWS, RUNS = 10_000, 100_000
+WORKFLOWS, RUNS, FILTERED = 10_000, 100_000, 2_000
 LIMIT = 50
+APART = 120_000  # ms, by which runs follow on each other
+DAY = 86_400_000
+SELDOM = (10, FILTERED // 2, FILTERED - 10)
 
 
 @contextmanager
@@ -42,9 +48,11 @@ def queries() -> Iterator[list[dict[str, Any]]]:
         events.unregister("after-call.dynamodb.Query", unique_id="long-lists")
 
 
-def multiplied(key: Key, count: int, kind: str, named: Callable[[str], Item]) -> list[str]:
-    """Copies of an item under new ids; gives all of them, the oldest first."""
-    ids = [new_id(kind) for _ in range(count - 1)]
+def multiplied(
+    key: Key, count: int, kind: str, named: Callable[[str], Item], made_at: Callable[[int], int | None] = lambda _: None
+) -> list[str]:
+    """Copies of an item under new ids, of now or of other times; gives them in the order in which they were made."""
+    ids = [f"{kind}_{ulid(made_at(n))}" for n in range(count - 1)]
     # Into moto's table by hand: it adds up an item's size again for each attribute, which would take minutes here.
     stored = dynamodb_backends[ACCOUNT][REGION].tables[settings().table].items
     model = stored[DynamoType({"S": key.pk})][DynamoType({"S": key.sk})]
@@ -110,3 +118,80 @@ def test_a_hundred_thousand_runs(api_client, tenant):
         found, following, read = walk(api_client, url, last and moved(cursor, last))
         assert (found, read) == (newest[place : place + LIMIT], LIMIT)
         assert following is not None or place + LIMIT == RUNS
+
+
+def asked(api_client, url: str, **query: Any) -> tuple[list[Any], int, int]:
+    """A list to its end: its items, in how many requests, and how many items were looked at for them."""
+    items, requests, looked_at, cursor = [], 0, 0, None
+    while requests == 0 or cursor:
+        with queries() as seen:
+            answer = api_client.get(url, params={**query, **({"cursor": cursor} if cursor else {})})
+        assert answer.status_code == 200, answer.text
+        items += answer.json()["items"]
+        cursor = answer.json()["next_cursor"]
+        requests += 1
+        looked_at += sum(q["ScannedCount"] for q in seen)
+    return items, requests, looked_at
+
+
+@pytest.mark.slow
+def test_three_of_many_workflows(api_client, tenant):
+    table = TenantTable(tenant)
+    first = created(api_client, adder())
+    rare = iter(n in SELDOM for n in range(FILTERED))
+    named = lambda i: {"SK": i, "id": i, **({"name": "Seldom"} if next(rare) else {})}  # noqa: E731
+    ids = multiplied(Key(table.keys.workflows(), first), FILTERED, "wf", named)
+    wanted = sorted((ids[n] for n in SELDOM), reverse=True)
+    for limit, most in ((50, 1), (1, 4)):
+        found, requests, looked_at = asked(api_client, "/workflows", q="seldom", limit=limit)
+        assert [w["id"] for w in found] == wanted
+        assert requests <= most
+        assert looked_at < 2 * FILTERED
+
+
+@pytest.mark.slow
+def test_filters_of_many_runs(api_client, tenant):
+    table, now = TenantTable(tenant), now_ms()
+    workflow_id = created(api_client, adder())
+    first = api_client.post(f"/workflows/{workflow_id}/execute").json()["id"]
+    numbers = iter(range(FILTERED))
+
+    def made_at(number: int) -> int:
+        return now - (number + 1) * APART
+
+    def named(made: str) -> dict[str, Any]:
+        number = next(numbers)
+        status = "failed" if number in SELDOM else "completed"
+        keys = {"PK": table.keys.run(made).pk, "id": made, "GSI1SK": made}
+        return {**keys, "status": status, "created_at": made_at(number)}
+
+    ids = multiplied(table.keys.run(first), FILTERED, "ex", named, made_at)
+    url = f"/workflows/{workflow_id}/executions"
+    for limit, most in ((50, 1), (1, 4)):
+        found, requests, _ = asked(api_client, url, status="failed", limit=limit)
+        assert [r["id"] for r in found] == [ids[n] for n in SELDOM]
+        assert requests <= most
+    some = {"from": iso(made_at(329)), "to": iso(made_at(299))}
+    found, requests, looked_at = asked(api_client, url, limit=200, **some)
+    assert [r["id"] for r in found] == ids[300:330]
+    assert requests == 1
+    assert looked_at < 30 + DAY / APART + 10  # an id may be a day older than its run
+
+
+@pytest.mark.slow
+def test_what_has_a_way_of_its_own_is_not_looked_for(api_client, tenant):
+    table = TenantTable(tenant)
+    run = a_run(tenant)
+    task_id = a_task(tenant, run)
+    multiplied(Key(table.keys.tasks(), task_id), FILTERED, "tk", lambda i: {"SK": i, "id": i, "GSI1SK": i})
+    for status in ({}, {"status": "open"}):
+        found, requests, looked_at = asked(api_client, "/tasks", execution_id=run.id, **status)
+        assert ([t["id"] for t in found], requests, looked_at) == ([task_id], 1, 1)
+    instance = SAMPLES["instance_id"](api_client)
+    conversation = api_client.get(f"/workflow-instances/{instance}").json()["conversation_id"]
+    named = lambda i: {"SK": i, "id": i, "GSI1SK": i, "conversation_id": i}  # noqa: E731
+    multiplied(Key(table.keys.guided(), instance), FILTERED, "gi", named)
+    query = {"conversation_id": conversation, "status": "active"}
+    found, requests, looked_at = asked(api_client, "/workflow-instances", **query)
+    assert ([i["id"] for i in found], requests) == ([instance], 1)
+    assert looked_at < 10

@@ -65,6 +65,27 @@ def test_every_private_route_is_in_the_table():
     assert {(method, path) for method, path, *_ in TABLE} == set(ROUTES) - PUBLIC
 
 
+# What is asked with a POST, and changes nothing: `mcp` asks for its write where a tool is called.
+READING_POSTS = {
+    ("POST", "/api/v1/mcp", "mcp:read"),
+    ("POST", "/api/v1/workflows/validate", "workflows:read"),
+    ("POST", "/api/v1/workflows/{workflow_id}/validate", "workflows:read"),
+}
+
+
+def test_what_changes_things_asks_for_a_write():
+    """Else a route is held to its own declaration only, and a change that is declared a read would be one."""
+    reads = {(method, path, scope) for method, path, _, scope in TABLE if not scope.endswith(":write")}
+    assert {r for r in reads if r[0] != "GET"} == READING_POSTS
+    assert all(scope.endswith(":read") for _, _, scope in reads)
+
+
+def test_viewers_change_what_is_their_own_only():
+    """A write that is declared for viewers would pass the tests of roles too."""
+    writes = {path for method, path, role, scope in TABLE if scope.endswith(":write") and role == "viewer"}
+    assert {path.split("/")[3] for path in writes} == {"notifications"}
+
+
 @pytest.mark.parametrize("role", ROLES)
 def test_what_a_role_may_call(api_client, role):
     with key(api_client, role) as mine:

@@ -5,8 +5,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 from shared.aws import clients
+from shared.errors import Unavailable
 from shared.runs.store import RunStore
 from shared.store.table import TenantTable
+from shared.triggers.store import TriggerStore
 from tests import http_api, triggered
 from tests.functions.api.test_webhooks import key_with
 
@@ -34,6 +36,8 @@ def test_a_schedule_shows_its_next_five_runs(api_client):
         "node_id": "clock",
         "state": "active",
         "config": MONDAYS,
+        "last_run_at": None,
+        "last_execution_id": None,
     }
     assert answer.headers["etag"] == '"1"'
 
@@ -92,6 +96,53 @@ def test_running_now(api_client, tenant):
     assert again.json() == answer.json()
     assert api_client.post(f"/schedules/{schedule_id}/run").json() != answer.json()
     assert len(triggered.executions(workflow, api_client)) == 2
+
+
+def test_the_last_run_is_shown_and_never_goes_back(api_client):
+    workflow, schedule_id = published(api_client)
+
+    def last():
+        answer = api_client.get(f"/schedules/{schedule_id}")
+        assert answer.headers["etag"] == '"1"'
+        (listed,) = api_client.get("/schedules").json()["items"]
+        assert listed == answer.json()
+        return listed["last_run_at"], listed["last_execution_id"]
+
+    second = triggered.tick(schedule_id, "2026-01-01T02:00:00Z")
+    assert last() == ("2026-01-01T02:00:00.000Z", second)
+    first = triggered.tick(schedule_id, "2026-01-01T01:00:00Z")  # late: its run starts all the same
+    assert first not in (None, second)
+    assert triggered.tick(schedule_id, "2026-01-01T02:00:00Z") == second
+    assert last() == ("2026-01-01T02:00:00.000Z", second)
+    triggered.publish(api_client, workflow)
+    assert last() == ("2026-01-01T02:00:00.000Z", second)
+    third = triggered.tick(schedule_id, "2026-01-01T03:00:00Z")
+    assert last() == ("2026-01-01T03:00:00.000Z", third)
+    by_hand = api_client.post(f"/schedules/{schedule_id}/run").json()["execution_id"]
+    assert last()[1] == by_hand
+
+
+def test_what_could_not_be_noted_is_noted_by_the_repeat_and_a_run_by_hand_has_begun(api_client, monkeypatch):
+    workflow, schedule_id = published(api_client)
+
+    def refuse(*_: object) -> None:
+        raise Unavailable("no")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TriggerStore, "note_fired", refuse)
+        with pytest.raises(Unavailable):  # Lambda calls again
+            triggered.tick(schedule_id, "2026-01-01T02:00:00Z")
+        assert api_client.post(f"/schedules/{schedule_id}/run").status_code == 202
+    again = triggered.tick(schedule_id, "2026-01-01T02:00:00Z")
+    assert api_client.get(f"/schedules/{schedule_id}").json()["last_execution_id"] == again
+    assert len(triggered.executions(workflow, api_client)) == 2
+
+
+def test_what_starts_nothing_is_no_last_run(api_client):
+    _, schedule_id = published(api_client)
+    api_client.patch(f"/schedules/{schedule_id}", json={"state": "paused"})
+    assert triggered.tick(schedule_id, "2026-01-01T02:00:00Z") is None
+    assert api_client.get(f"/schedules/{schedule_id}").json()["last_run_at"] is None
 
 
 def test_a_schedule_that_is_not_published_does_not_run(api_client, tenant):

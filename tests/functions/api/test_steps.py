@@ -374,3 +374,23 @@ def test_changes_at_the_same_time_are_all_there(api_client):
         thread.join()
     assert answers == [201] * 6
     assert set(ids(made(api_client.get(url))["steps"])) == {"first", "second", *(f"d{n}" for n in range(6))}
+
+
+def test_a_patch_takes_steps_as_put_does(api_client):
+    made_of = {"name": "W", "category": "c", "steps": [{"id": "a", "type": "set", "config": {"fields": {}}}]}
+    steps = [{"id": "first", "type": "transform", "config": {"expression": "1"}}]
+    url = f"/workflows/{made(api_client.post('/workflows', json=made_of))['id']}"
+    patched = made(api_client.patch(url, json={"steps": steps, "description": "D"}, headers={"If-Match": '"1"'}))
+    assert (patched["category"], patched["description"], patched["revision"]) == ("c", "D", 2)
+    put = made(api_client.put(url, json={"name": "W", "category": "c", "description": "D", "steps": steps}))
+    assert put == patched  # nothing has changed: the revision is the same
+    read = made(api_client.get(url, params={"notation": "steps"}))
+    assert made(api_client.patch(url, json=read))["nodes"] == patched["nodes"]
+    refused = (
+        ({"steps": steps, "nodes": []}, "two_notations"),
+        ({"entry_step": "first"}, "no_steps"),
+        ({"steps": [{"id": "x", "type": "prompt", "over": "y"}]}, "unknown_field"),
+    )
+    for changes, code in refused:
+        assert problem(api_client.patch(url, json=changes), 422)["errors"][0]["code"] == code
+    assert made(api_client.patch(url, json={"steps": None, "name": "X"}))["nodes"] == patched["nodes"]

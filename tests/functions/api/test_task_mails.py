@@ -9,6 +9,7 @@ import pytest
 
 from shared.aws import states
 from shared.nodes.base import Escalation
+from shared.store.table import TenantTable
 from shared.task_links.store import TaskLinkStore
 from shared.tasks import notices
 from shared.tasks.service import TaskService
@@ -88,6 +89,27 @@ def test_who_dies_after_the_mail_sends_the_same_one_again_and_both_links_are_one
     assert public_client.post(link_in(first), json={"decision": "approve"}).status_code == 200
     again = public_client.post(link_in(second), json={"decision": "approve"})
     assert (again.status_code, again.json()["code"]) == (409, "link_used")
+
+
+def test_two_mails_of_one_link_at_once_both_lead_to_the_task(tenant, public_client, mail_server, ada, monkeypatch):
+    def dies(*_):
+        raise RuntimeError("killed")
+
+    monkeypatch.setattr(TaskLinkStore, "sent", dies)
+    task_id = a_task(tenant, assignees=(ada,), **MAIL)
+    real = TenantTable.update
+
+    def meanwhile(self, key, change, condition=None):
+        if "hashes" in change.set:
+            monkeypatch.setattr(TenantTable, "update", real)
+            TaskService(tenant).tidy(task_id)  # another sweep, which mails between this one's reading and writing
+        return real(self, key, change, condition)
+
+    monkeypatch.setattr(TenantTable, "update", meanwhile)
+    TaskService(tenant).tidy(task_id)
+    urls = {link_in(mail) for _, mail in mail_server.mails}
+    assert len(urls) == 3
+    assert {public_client.get(url).status_code for url in urls} == {200}
 
 
 def test_an_address_that_is_busy_keeps_nobody_waiting_and_one_that_is_gone_is_left(tenant, mail_server, ada):

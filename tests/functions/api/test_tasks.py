@@ -93,6 +93,22 @@ def test_a_cursor_fits_only_its_own_list(api_client, tenant):
     assert api_client.get("/tasks", params={"cursor": "nonsense"}).status_code == 400
 
 
+def test_a_task_that_has_changed_since_it_was_read_is_not_reassigned(api_client, tenant):
+    url = f"/tasks/{a_task(tenant)}"
+    read = api_client.get(url)
+    assert read.headers["etag"] == f'"{read.json()["revision"]}"'
+    claimed = api_client.post(f"{url}/claim")
+    assert claimed.headers["etag"] != read.headers["etag"]
+    body = {"assignees": ["ops"]}
+    stale = api_client.post(f"{url}/reassign", json=body, headers={"If-Match": read.headers["etag"]})
+    assert (stale.status_code, stale.json()["code"]) == (412, "stale")
+    assert api_client.get(url).json()["claimed_by"]
+    done = api_client.post(f"{url}/reassign", json=body, headers={"If-Match": claimed.headers["etag"]})
+    assert (done.status_code, done.json()["assignees"]) == (200, ["ops"])
+    assert api_client.get(url).headers["etag"] == done.headers["etag"]
+    assert api_client.post(f"{url}/reassign", json=body).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("role", "scopes", "reads", "answers"),
     [

@@ -69,3 +69,40 @@ def test_who_may(api_client):
     with http_api.connect(key_with(api_client, "viewer", ("threads:read",))) as reader:
         assert reader.get("/threads").status_code == 200
         assert reader.post("/threads", json={}).status_code == 403
+
+
+def test_a_message_is_read_and_removed_by_its_number(api_client, other_client):
+    api_client.post("/threads", json={"id": "t"})
+    said = [api_client.post("/threads/t/messages", json={"content": text}) for text in "abc"]
+    url = "/threads/t/messages/1"
+    assert said[1].headers["location"] == f"/api/v1{url}"
+    assert api_client.get(url).json() == api_client.get("/threads/t/messages").json()["items"][1]
+    assert other_client.get(url).status_code == other_client.delete(url).status_code == 404
+    with http_api.connect(key_with(api_client, "viewer", ("threads:read",))) as reader:
+        assert reader.get(url).json()["content"] == "b"
+        assert reader.delete(url).status_code == 403
+    assert api_client.delete(url).status_code == 204
+    for again in (api_client.get(url), api_client.delete(url), api_client.delete("/threads/t/messages/3")):
+        assert (again.status_code, again.json()["code"]) == (404, "no_message")
+    assert api_client.get("/threads/t/messages/x").status_code == 422
+    assert [m["number"] for m in api_client.get("/threads/t/messages").json()["items"]] == [0, 2]
+    thread = api_client.get("/threads/t")
+    assert (thread.json()["messages"], thread.headers["etag"]) == (2, '"1"')
+    assert api_client.post("/threads/t/messages", json={"content": "d"}).json()["number"] == 3
+
+
+def test_large_messages_make_short_pages(api_client):
+    api_client.post("/threads", json={"id": "t"})
+    for number in range(30):
+        body = {"content": f"{number} " + "x" * 199_000}
+        assert api_client.post("/threads/t/messages", json=body).status_code == 201
+    for order in ("oldest_first", "newest_first"):
+        seen, cursor, pages = [], None, 0
+        while pages == 0 or cursor:
+            params = {"order": order} | ({"cursor": cursor} if cursor else {})
+            answer = api_client.get("/threads/t/messages", params=params)
+            assert answer.status_code == 200, answer.text[:500]
+            seen += [m["number"] for m in answer.json()["items"]]
+            cursor, pages = answer.json()["next_cursor"], pages + 1
+        assert seen == sorted(range(30), reverse=order == "newest_first")
+        assert pages == 2

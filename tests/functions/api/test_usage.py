@@ -129,7 +129,7 @@ def test_odd_days_are_days(api_client, first, last, range_):
 
 
 def test_quotas_with_when_they_start_anew(api_client, tenant):
-    allow(tenant, runs_per_day=7, money_usd_per_month=12.5)
+    allow(tenant, runs_per_day=7, money_usd_per_month=12.5, storage_bytes=900, files=3)
     found = {q["name"]: q for q in api_client.get("/quotas").json()["items"]}
     assert list(found) == [
         "concurrent_runs",
@@ -146,6 +146,7 @@ def test_quotas_with_when_they_start_anew(api_client, tenant):
         "name": "runs_per_day", "limit": 7, "used": 0, "unit": "runs", "resets_at": f"{tomorrow}T00:00:00.000Z"
     }  # fmt: skip
     assert (found["money_usd_per_month"]["limit"], found["money_usd_per_month"]["unit"]) == (12.5, "usd")
+    assert [found[n]["limit"] for n in ("storage_bytes", "files")] == [900, 3]
     assert found["concurrent_runs"]["resets_at"] is None
     assert found["requests_per_second"]["used"] is None
 

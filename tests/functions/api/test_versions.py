@@ -117,7 +117,16 @@ def test_a_canary_over_http(api_client, other_client, machines):
     problem(api_client.get(f"{url}/canary"), 404, "no_canary")
     problem(api_client.put(f"{url}/canary", json={"version": 2, "weight": 5}), 409, "same_version")
     body = {"version": 1, "weight": 100, "max_failure_rate": 0.1, "min_runs": 5, "window_seconds": 600}
-    begun = made(api_client.put(f"{url}/canary", json=body))
+    nothing = api_client.put(f"{url}/canary", json=body, headers={"If-Match": '"1"'})
+    problem(nothing, 412, "stale")
+    begun = made(api_client.put(f"{url}/canary", json={**body, "weight": 1}))
+    first = api_client.get(f"{url}/canary").headers["etag"]
+    again = api_client.put(f"{url}/canary", json=body, headers={"If-Match": first})
+    begun, second = made(again), again.headers["etag"]
+    for method in ("put", "delete"):
+        stale = api_client.request(method, f"{url}/canary", json=body, headers={"If-Match": first})
+        problem(stale, 412, "stale")
+    assert api_client.get(f"{url}/canary").headers["etag"] == second != first
     assert {k: begun[k] for k in body} == body
     assert (begun["state"], begun["instead_of"], begun["runs"], begun["reason"]) == ("active", 2, 0, None)
     assert execute(api_client, url.rsplit("/", 1)[1], {"a": 1})["version"] == 1

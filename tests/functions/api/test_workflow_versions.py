@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 
+from tests import triggered
 from tests.functions.api.workflows_over_http import adder, asker, created, made, node, problem, workflow
+from tests.shared.triggers.overtaking import busy, meanwhile
 
 
 def test_publishing_keeps_versions_as_they_were(api_client):
@@ -92,6 +94,23 @@ def test_deleting_removes_everything_of_it(api_client):
     created(api_client, adder(id="again"))
     assert api_client.get("/workflows/again/versions").json()["items"] == []
     problem(api_client.get("/workflows/again/versions/1"), 404)
+
+
+def test_a_deletion_that_fails_half_way_is_done_by_a_repeat(api_client):
+    workflow_id = created(api_client, triggered.document(triggered.webhook(), triggered.schedule()))
+    hook = triggered.publish(api_client, workflow_id)["hook"]
+    url, known = f"/workflows/{workflow_id}", {"If-Match": api_client.get(f"/workflows/{workflow_id}").headers["ETag"]}
+    meanwhile("before-call.scheduler.DeleteSchedule", busy)
+    problem(api_client.delete(url, headers=known), 503, "triggers_incomplete")
+    assert not made(api_client.get(url))["is_active"]
+    assert triggered.outside().post(hook["url"].removeprefix("http://api.test")).status_code == 404
+    problem(api_client.patch(url, json={"name": "Autosaved"}), 409, "being_deleted")
+    problem(api_client.post(f"{url}/publish"), 409, "being_deleted")
+    problem(api_client.post(f"{url}/execute"), 409, "being_deleted")
+    assert api_client.delete(url, headers=known).status_code == 204
+    problem(api_client.get(url), 404)
+    for triggers in ("webhooks", "schedules"):
+        assert made(api_client.get(f"/{triggers}"))["items"] == []
 
 
 def test_a_workflow_with_a_run_that_goes_on_is_not_deleted(api_client):

@@ -13,9 +13,9 @@ from shared.audit.model import Actor, Draft, genesis, hash_of
 from shared.audit.store import AuditStore, _entry
 from shared.aws.dynamo import Dynamo
 from shared.errors import NotFound, Unavailable
-from shared.store.keys import Key
-from shared.store.table import Change, TenantTable
-from shared.tenancy import Principal, new_tenant
+from shared.store.keys import Key, audit_shard, audit_shards
+from shared.store.table import Change, Directory, TenantTable
+from shared.tenancy import Principal, Tenant, new_tenant
 
 
 @pytest.fixture
@@ -118,6 +118,45 @@ def test_the_sweeper_chains_for_every_tenant_whoever_makes_trouble(tenant, other
     for _ in range(2):
         service.chain_due(lambda: 60.0)
     assert heads() == [2, 1, 1]
+
+
+def test_who_has_done_a_lot_keeps_nobody_waiting(tenant, monkeypatch):
+    """All in one shard, and time for a few turns."""
+    monkeypatch.setattr(service, "_ROUNDS", 1)
+    monkeypatch.setattr(service, "_LOOKED_AT", 50)
+    monkeypatch.setattr(service, "_TENANTS", 1)
+    others: list[Tenant] = []
+    while len(others) < 2:
+        if audit_shard((other := new_tenant()).id) == audit_shard(tenant.id):
+            others.append(other)
+    done(tenant, 130)
+    for n, each in enumerate(others):
+        done(each, 2, at=5_000 + n)
+    turns = []
+    real = service.chain
+
+    def chain(whose):
+        turns.append(whose)
+        return real(whose)
+
+    monkeypatch.setattr(service, "chain", chain)
+    service.chain_due(lambda: 60.0 if len(turns) < 4 else 1.0)
+    heads = [AuditStore(TenantTable(t)).head().n for t in (tenant, *others)]
+    assert heads == [80, 2, 2]
+    assert turns == [tenant, *others, tenant]
+    service.chain_due(lambda: 60.0)
+    assert AuditStore(TenantTable(tenant)).head().n == 130  # in turns, as long as time remains
+
+
+def test_tenants_entries_wait_in_several_shards(aws):
+    tenants = [new_tenant() for _ in range(60)]
+    for each in tenants:
+        done(each)
+    waiting = [e for shard in audit_shards() for page in Directory().due(shard, "2", 9) for e in page]
+    assert sorted(e["PK"] for e in waiting) == sorted(f"T#{t.id}#AUDITIN" for t in tenants)
+    assert len({e["GSI2PK"] for e in waiting}) > 8
+    service.chain_due(lambda: 60.0)
+    assert [AuditStore(TenantTable(t)).head().n for t in tenants] == [1] * 60
 
 
 def test_pages_that_are_short_are_no_end_of_the_chain(tenant, monkeypatch):

@@ -9,7 +9,7 @@ from botocore.stub import Stubber
 
 from shared.aws import cognito
 from shared.aws.clients import client
-from shared.errors import AppError, Invalid, RateLimited
+from shared.errors import AppError, Invalid, RateLimited, Unavailable
 
 CALLS: dict[str, Callable[[], Any]] = {
     "admin_create_user": lambda: cognito.create_user("a@b.example", "x"),
@@ -30,8 +30,9 @@ CALLS: dict[str, Callable[[], Any]] = {
         ("admin_initiate_auth", "NotAuthorizedException", cognito.BadCredentials),
         ("admin_initiate_auth", "UserNotFoundException", cognito.BadCredentials),
         ("admin_initiate_auth", "PasswordResetRequiredException", cognito.PasswordChangeRequired),
-        ("admin_initiate_auth", "TooManyRequestsException", RateLimited),
-        ("admin_initiate_auth", "InternalErrorException", ClientError),
+        ("admin_initiate_auth", "TooManyFailedAttemptsException", RateLimited),
+        ("admin_initiate_auth", "TooManyRequestsException", Unavailable),
+        ("admin_initiate_auth", "InternalErrorException", Unavailable),
     ],
 )
 def test_refusals(aws, operation, code, expected):

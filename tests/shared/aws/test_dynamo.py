@@ -5,7 +5,8 @@ from botocore.stub import Stubber
 
 from shared.aws.clients import client
 from shared.aws.dynamo import Attr, Change, ConditionFailed, Dynamo, Write
-from shared.errors import BadRequest, TooLarge, Unavailable
+from shared.errors import BadRequest, Contended, TooLarge, Unavailable
+from tests.trouble import client_error, failing, unreachable
 
 
 @pytest.fixture
@@ -83,7 +84,7 @@ def test_a_query_reads_the_part_that_was_asked_for(partition, arguments, expecte
 
 
 def test_a_query_may_take_some_attributes_only(partition):
-    assert partition.query("p", prefix="a#", limit=1, attributes=["n", "SK"]).items == [{"n": 0, "SK": "a#000"}]
+    assert partition.query("p", prefix="a#", limit=1, attributes=["n"]).items == [{"n": 0, "PK": "p", "SK": "a#000"}]
 
 
 def test_a_query_goes_on_where_it_stopped(partition):
@@ -115,8 +116,41 @@ def test_a_start_that_is_no_key_is_a_bad_cursor(aws):
 
 @pytest.mark.parametrize("code", ["ThrottlingException", "ProvisionedThroughputExceededException"])
 def test_a_busy_database_is_said_to_be_busy(aws, code):
-    with pytest.raises(Unavailable):
+    with pytest.raises(Unavailable) as busy:
         _refusing(aws, "get_item", code).get("p", "s")
+    assert not isinstance(busy.value, Contended)  # nobody is in the way: to step aside is no use
+
+
+def test_a_database_that_cannot_be_reached(dynamo):
+    calls = [
+        lambda: dynamo.get("p", "s"),
+        lambda: dynamo.put({"PK": "p", "SK": "s"}),
+        lambda: dynamo.query("p"),
+        lambda: dynamo.put_all([{"PK": "p", "SK": "s"}]),
+        lambda: dynamo.transact([Write("Delete", ("p", "s"))]),
+    ]
+    for call in calls:
+        with (
+            failing("dynamodb", unreachable()),
+            pytest.raises(Unavailable, match="cannot be reached"),
+        ):
+            call()
+
+
+def test_a_write_that_met_a_transaction_may_step_aside(aws):
+    with pytest.raises(Contended):
+        _refusing(aws, "put_item", "TransactionConflictException").put({"PK": "p", "SK": "s"})
+
+
+@pytest.mark.parametrize(
+    ("reasons", "contended"), [(["None", "TransactionConflict"], True), (["ThrottlingError", "None"], False)]
+)
+def test_why_a_transaction_was_cancelled(dynamo, reasons, contended):
+    cancelled = client_error("TransactionCanceledException")
+    cancelled.response["CancellationReasons"] = [{"Code": code} for code in reasons]
+    with failing("dynamodb", cancelled), pytest.raises(Unavailable) as refused:
+        dynamo.transact([Write("Delete", ("p", "s")), Write("Delete", ("p", "t"))])
+    assert isinstance(refused.value, Contended) == contended
 
 
 def test_an_item_that_is_too_large_is_said_to_be(dynamo):
@@ -132,7 +166,7 @@ def test_an_item_that_is_too_large_is_said_to_be(dynamo):
 
 
 def test_a_cancelled_transaction_without_a_failed_condition_may_be_tried_again(aws):
-    with pytest.raises(Unavailable):
+    with pytest.raises(Contended):
         _refusing(aws, "transact_write_items", "TransactionCanceledException").transact([Write("Delete", ("p", "s"))])
 
 

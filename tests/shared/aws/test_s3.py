@@ -1,8 +1,12 @@
+from collections.abc import Callable
+
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ReadTimeoutError
 
 from shared.aws.s3 import TenantObjects
+from shared.errors import Unavailable
 from shared.settings import settings
+from tests.trouble import client_error, failing
 
 
 @pytest.fixture
@@ -21,13 +25,32 @@ def test_what_may_not_be_listed_is_not_there(objects, monkeypatch, code: str):
     assert objects.find("a") is None
 
 
-def test_another_failure_is_raised(objects, monkeypatch):
-    def refuse(**_: object) -> None:
-        raise ClientError({"Error": {"Code": "SlowDown"}}, "HeadObject")
+CALLS: dict[str, Callable[[TenantObjects], object]] = {
+    "put": lambda objects: objects.put("a", b"1"),
+    "get": lambda objects: objects.get("a"),
+    "page": lambda objects: objects.page("", "", 1),
+    "find": lambda objects: objects.find("a"),
+    "delete": lambda objects: objects.delete("a"),
+}
 
-    monkeypatch.setattr(objects._client, "head_object", refuse)
-    with pytest.raises(ClientError):
-        objects.find("a")
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize(("code", "expected"), [("SlowDown", Unavailable), ("NoSuchBucket", ClientError)])
+def test_another_failure_is_raised(objects, call: str, code: str, expected: type[Exception]):
+    with failing("s3", client_error(code)), pytest.raises(expected):
+        CALLS[call](objects)
+
+
+def test_a_body_that_breaks_off_may_be_read_again(objects, monkeypatch):
+    """The answer has begun by then, and botocore tries no more."""
+
+    class Broken:
+        def read(self) -> bytes:
+            raise ReadTimeoutError(endpoint_url="x")
+
+    monkeypatch.setattr(objects._client, "get_object", lambda **_: {"Body": Broken()})
+    with pytest.raises(Unavailable):
+        objects.get("a")
 
 
 def test_without_a_kind_the_tenant_comes_first(tenant, other_tenant):

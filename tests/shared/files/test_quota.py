@@ -11,12 +11,12 @@ from shared.files.store import FileStore
 from shared.nodes.base import NodeError
 from shared.store.table import TenantTable
 from tests.shared.nodes.calls import Outside, execute
+from tests.shared.usage.allowing import allow
 
 
 @pytest.fixture
 def files(tenant, monkeypatch) -> FileStore:
-    monkeypatch.setattr(quota, "MAX_TENANT_BYTES", 1_000)
-    monkeypatch.setattr(quota, "MAX_TENANT_FILES", 5)
+    allow(tenant, storage_bytes=1_000, files=5)
     monkeypatch.setattr(quota, "_PAGE", 2)
     return FileStore(TenantTable(tenant))
 
@@ -90,7 +90,6 @@ def test_room_that_a_failed_write_has_taken_comes_back(files, later, monkeypatch
     with pytest.raises(Unavailable):
         files.write("b", b"x" * 800, "text/plain")
     monkeypatch.undo()
-    monkeypatch.setattr(quota, "MAX_TENANT_BYTES", 1_000)
     refused(files, 200)
     later(61)
     files.write("b", b"x" * 800, "text/plain")
@@ -121,8 +120,21 @@ def test_a_node_is_told(files):
     assert (caught.value.error, caught.value.retryable) == ("QuotaExceeded", False)
 
 
-def test_the_api_says_so(api_client, monkeypatch):
-    monkeypatch.setattr(quota, "MAX_TENANT_BYTES", 1_000)
+def test_an_operator_gives_a_tenant_less_or_more(files, tenant, other_tenant):
+    files.write("a", b"x" * 900, "text/plain")
+    allow(tenant, storage_bytes=2_000)
+    files.write("b", b"x" * 1_000, "text/plain")
+    allow(tenant, storage_bytes=0)
+    refused(files, 1)
+    allow(tenant, storage_bytes=5_000, files=2)
+    refused(files, 0)
+    allow(other_tenant, files=0)
+    with pytest.raises(TooLarge):
+        FileStore(TenantTable(other_tenant)).write("a", b"", "text/plain")
+
+
+def test_the_api_says_so(api_client, tenant):
+    allow(tenant, storage_bytes=1_000)
     body = {"path": "a", "content_type": "text/plain", "size": 2_000}
     answer = api_client.post("/files/upload", json=body)
     assert (answer.status_code, answer.json()["code"]) == (413, "quota_exceeded")

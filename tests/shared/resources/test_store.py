@@ -103,3 +103,18 @@ def test_a_table_of_one_tenant_shows_nothing_of_anothers(store: ResourceStore, o
     assert theirs.page("agents", None, 50).items == []
     with pytest.raises(NotFound):
         theirs.get("agents", "clerk")
+
+
+def test_what_comes_from_elsewhere_keeps_its_numbers(store: ResourceStore) -> None:
+    store.restore(replace(clerk("seven"), version=7), [replace(clerk("two"), version=2)])
+    found = store.get("agents", "clerk")
+    assert (found.version, found.document["instructions"]) == (7, "seven")
+    assert [store.find("agents", "clerk", n)["instructions"] for n in (2, 7)] == ["two", "seven"]
+    for number in (1, 3, 8):
+        with pytest.raises(NotFound, match=f"no version {number}"):
+            store.find("agents", "clerk", number)
+    store.restore(replace(clerk("five"), version=5))
+    assert store.find("agents", "clerk")["instructions"] == "five"
+    with pytest.raises(NotFound):
+        store.find("agents", "clerk", 7)
+    assert store.save(store.get("agents", "clerk"), clerk("six")).version == 6

@@ -95,7 +95,7 @@ def test_the_sweeper_finds_what_is_due(tables):
     mine, theirs = tables
     for table, due in ((mine, "2026-01-01"), (theirs, "2026-01-03")):
         table.put(table.keys.run("ex_1"), {"GSI2PK": "SWEEP#1", "GSI2SK": due})
-    found = Directory().due("SWEEP#1", "2026-01-02", 10)
+    (found,) = Directory().due("SWEEP#1", "2026-01-02", 10)
     assert [(i["PK"], i["GSI2SK"]) for i in found] == [(mine.keys.run("ex_1").pk, "2026-01-01")]
 
 

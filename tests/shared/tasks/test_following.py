@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from shared.aws import states
 from shared.clock import iso, now_ms
 from shared.errors import Forbidden, Unavailable
 from shared.nodes.base import Escalation
@@ -35,7 +36,7 @@ def test_assignees_are_told_and_others_are_not(service, tenant, people):
 
 
 def test_who_has_muted_a_kind_is_not_told(service, tenant, people):
-    notifications.mute(people["ada"], ["task_assigned"])
+    notifications.mute(people["ada"], ["task_assigned"], None)
     task_id = a_task(tenant, assignees=people.ids("ada", "bob"))
     service.reassign(people["bob"], task_id, people.ids("ada"))
     assert (people.told("ada"), people.told("bob")) == (["task_reassigned"], ["task_assigned"])
@@ -172,6 +173,29 @@ def test_nobody_is_waited_for_for_ever(service, tenant, people, clock, monkeypat
         service.tidy(task_id)
     assert len(set(looks)) == len(looks)  # each later than the one before
     assert TaskStore(TenantTable(tenant)).get(task_id).notices == ()
+
+
+@pytest.mark.parametrize("what", ["answered", "given to somebody else"])
+def test_what_happens_while_the_sweeper_looks_is_looked_at_soon(service, tenant, people, clock, monkeypatch, what):
+    """It has seen an open task of which everybody knows; whoever was to go on with what happens then dies."""
+    task_id = a_task(tenant)
+    clock.passes(600)
+    real = follow.next_look
+
+    def meanwhile(*arguments, **more):
+        monkeypatch.setattr(follow, "next_look", real)
+        with monkeypatch.context() as dies:
+            dies.setattr(states, "send_success", lambda _token: (_ for _ in ()).throw(ConnectionError()))
+            dies.setattr(follow, "follow_up", lambda *_: None)
+            if what == "answered":
+                service.complete(people["boss"], task_id, "approve")
+            else:
+                service.reassign(people["boss"], task_id, people.ids("ada"))
+        return real(*arguments, **more)
+
+    monkeypatch.setattr(follow, "next_look", meanwhile)
+    service.tidy(task_id)
+    assert _look(tenant, task_id) <= iso(clock.now + 60_000)
 
 
 def test_asking_again_forgets_neither_notices_nor_steps(service, tenant, people, clock):

@@ -134,8 +134,8 @@ def test_a_run_that_is_over_withdraws_its_tasks_and_no_others(service, tenant, o
     first, second, elsewhere = a_task(tenant, run), a_task(tenant, run), a_task(tenant)
     service.complete(admin, first, "approve")
     foreign = a_task(other_tenant, a_run(other_tenant, id=run.id))
-    service.withdraw(run.id)
-    service.withdraw(run.id)
+    service.withdraw(run.id, now_ms())
+    service.withdraw(run.id, now_ms())
     statuses = [service.get(t)[0].status for t in (first, second, elsewhere)]
     assert statuses == ["completed", "cancelled", "open"]
     assert TaskService(other_tenant).get(foreign)[0].status == "open"
@@ -286,7 +286,7 @@ def test_another_tenants_tasks_are_not_there(service, tenant, other_tenant):
     ):
         with pytest.raises(NotFound):
             act()
-    theirs.withdraw(service.get(task_id)[0].execution_id)
+    theirs.withdraw(service.get(task_id)[0].execution_id, now_ms())
     theirs.tidy(task_id)
     assert theirs.desk(service.get(task_id)[0].execution_id).settle(task_id) is None
     assert service.get(task_id)[0].status == "open"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -125,3 +126,47 @@ def test_what_cannot_be_said(store, thread_id, said, error: type[AppError]):
     with pytest.raises(error):
         store.append(thread_id, said, key="1")
     assert store.page(None, 10).items == []
+
+
+def test_a_message_that_was_removed_leaves_a_gap(store):
+    store.append("t", [user(text) for text in "abcd"], key="1")
+    thread = store.get("t")
+    for number in (1, 2):
+        store.remove_message(thread, number)
+    assert store.get("t").messages == 2
+    assert store.append("t", [user("e")], key="2") == 4
+    assert store.append("t", [user("a")], key="1") == 0
+    assert [m["content"] for m in store.history("t", 9)] == ["a", "d", "e"]
+    assert [m["content"] for m in store.history("t", 1, before=4)] == ["d"]
+    assert [m["content"] for m in store.history("t", 2, before=1)] == ["a"]
+    store.append("t", [user(text) for text in "fgh"], key="3")
+    for number in (5, 6):
+        store.remove_message(thread, number)
+    assert [m["content"] for m in store.history("t", 2, before=7)] == ["d", "e"]
+    for number in (1, 99):
+        with pytest.raises(NotFound):
+            store.remove_message(thread, number)
+        with pytest.raises(NotFound):
+            store.message(thread, number)
+
+
+def test_a_message_of_a_thread_that_was_begun_anew_stays(store):
+    store.append("t", [user("old")], key="1")
+    old = store.get("t")
+    store.remove(old)
+    time.sleep(0.002)  # a thread is told from the one before it by its millisecond
+    store.append("t", [user("new")], key="2")
+    with pytest.raises(NotFound):
+        store.remove_message(old, 0)
+    assert store.get("t").messages == 1
+
+
+def test_messages_are_removed_while_others_are_said(store):
+    store.append("t", [user(str(n)) for n in range(8)], key="0")
+    thread = store.get("t")
+    with ThreadPoolExecutor(4) as pool:
+        said = [pool.submit(store.append, "t", [user("x")], key=str(n + 1)) for n in range(6)]
+        gone = [pool.submit(store.remove_message, thread, n) for n in range(6)]
+        for each in (*said, *gone):
+            each.result()
+    assert store.get("t").messages == len(store.history("t", 99)) == 8

@@ -1,5 +1,6 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 
@@ -30,7 +31,7 @@ def test_a_node_has_one_webhook_even_if_many_ask_at_once(store):
 
     with ThreadPoolExecutor(8) as pool:
         assert len(set(pool.map(one, range(8)))) == 1
-    assert len(store.webhooks(None, None, 50).items) == 1
+    assert len(store.webhooks(None, None, 50, lambda hook: hook).items) == 1
 
 
 def test_webhook_ids_cannot_be_guessed():
@@ -83,7 +84,7 @@ def test_tenants_see_their_own(store, other):
         other.change_schedule(schedule, {"state": "paused"})
     other.remove_webhook("wf_1", "hook", hook.id, 9)
     other.remove_schedule(schedule.id, 9)
-    assert other.webhooks(None, None, 50).items == []
+    assert other.webhooks(None, None, 50, lambda hook: hook).items == []
     assert other.schedules(None, None, 50).items == []
     assert other.webhooks_of("wf_1") == {}
     assert other.schedules_of("wf_1") == []
@@ -116,10 +117,29 @@ def test_a_schedule_follows_later_versions_only_and_keeps_its_state(store):
 def test_what_scheduler_was_told_is_noted_only_while_there_is_a_schedule(store):
     made = store.ensure_schedule("wf_1", "clock", 1, CONFIG, disabled=False)
     assert store.note_placed(made, "mark", 5) == store.schedule(made.id)
-    store.remove_schedule(made.id, 1)
+    assert store.unplace(made.id) == store.schedule(made.id)
+    assert store.remove_schedule(made.id, 1)
+    assert store.note_placed(made, "mark", 5) is None
+    assert store.unplace(made.id) is None
+    assert not store.has_schedule(made.id)
+
+
+def test_what_scheduler_was_told_is_noted_only_of_the_schedule_that_it_was_told(store):
+    made = store.ensure_schedule("wf_1", "clock", 1, CONFIG, disabled=False)
+    paused = store.change_schedule(made, {"state": "paused"})
+    assert store.note_placed(made, "mark", 5) is None
+    later = store.ensure_schedule("wf_1", "clock", 2, CONFIG, disabled=False)
+    assert store.note_placed(paused, "mark", 5) is None
+    assert store.schedule(made.id).placed == ""
+    assert store.note_placed(later, "mark", 5).placed == "mark"
+
+
+def test_a_schedule_that_scheduler_has_been_told_of_meanwhile_is_not_removed(store):
+    made = store.ensure_schedule("wf_1", "clock", 1, CONFIG, disabled=False)
+    store.unplace(made.id)
     store.note_placed(made, "mark", 5)
-    with pytest.raises(NotFound):
-        store.schedule(made.id)
+    assert not store.remove_schedule(made.id, 1)
+    assert store.has_schedule(made.id)
 
 
 def test_a_change_to_something_that_was_changed_meanwhile_is_refused(store):
@@ -135,7 +155,7 @@ def test_lists_by_workflow_and_page(store):
         for workflow in ("wf_1", "wf_2"):
             store.ensure_webhook(workflow, f"n{n}", 1)
             store.ensure_schedule(workflow, f"n{n}", 1, CONFIG, disabled=False)
-    for listing in (store.webhooks, store.schedules):
+    for listing in (partial(store.webhooks, shown=lambda hook: hook), store.schedules):
         first = listing("wf_1", None, 3)
         second = listing("wf_1", first.next_cursor, 3)
         seen = [t.node_id for t in first.items + second.items]

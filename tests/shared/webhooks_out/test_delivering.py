@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 
 import pytest
@@ -7,7 +8,7 @@ from standardwebhooks import Webhook
 
 from shared.clock import now_ms
 from shared.errors import Conflict, Unavailable
-from shared.events.model import TYPES, Event
+from shared.events.model import GUIDED_TYPES, TYPES, Event
 from shared.notifications import service as notifications
 from shared.store.table import TenantTable
 from shared.tenancy import Principal
@@ -39,7 +40,7 @@ def subscribed(tenant, receiver, path: str = "/echo", **wanted):
 
 
 def test_every_event_of_runs_and_tasks_can_be_subscribed():
-    assert {t for t in TYPES if not t.startswith("node_")} == EVENTS
+    assert {t for t in TYPES if not t.startswith("node_")} | GUIDED_TYPES == EVENTS
     assert {"execution_cancelled", "task_completed", "task_lapsed"} <= EVENTS
 
 
@@ -80,6 +81,15 @@ def test_only_what_is_wanted_is_sent(tenant, other_tenant, receiver):
     ]
     assert len(receiver.seen) == 1
     assert deliveries(other_tenant, theirs.id) == []
+
+
+def test_the_platforms_own_runs_are_sent_to_nobody(tenant, receiver):
+    every, _ = subscribed(tenant, receiver)
+    named, _ = subscribed(tenant, receiver, workflow_ids=["inner-guided"])
+    tell(tenant, "ex_1", [event(workflow_id="inner-guided"), event("execution_failed", 2, "inner-guided-action")])
+    tell(tenant, "ex_2", [event(workflow_id="inner"), event("execution_started", 2, "inner-generate")])
+    empty_queue()
+    assert [len(deliveries(tenant, s.id)) for s in (every, named)] == [1, 0]
 
 
 def test_a_thousand_repeats_are_one_delivery(tenant, receiver):
@@ -285,6 +295,59 @@ def test_messages_that_are_early_late_or_of_nothing_change_nothing(tenant, other
     assert deliveries(tenant, made.id) == [kept]
     assert len(receiver.seen) == 1
     assert delayed() == 2  # the early one has been put off again
+
+
+def test_a_message_that_comes_before_the_attempt_before_it_is_recorded_is_not_dropped(tenant, receiver, monkeypatch):
+    """A database that is busy: recording takes longer than the wait for the next attempt."""
+    made, _ = subscribed(tenant, receiver, "/status/500")
+    tell(tenant, "ex_1", [event()])
+    (first,) = messages()
+    monkeypatch.setattr(delivering, "WAITS_S", (0,) * 7)  # the next message comes at once
+    real = WebhookSubscriptionStore.record
+
+    def slow(self, *arguments):
+        monkeypatch.setattr(WebhookSubscriptionStore, "record", real)
+        (early,) = messages()
+        assert handled(early) == []
+        assert len(receiver.seen) == 1  # it is not attempted side by side either
+        return real(self, *arguments)
+
+    monkeypatch.setattr(WebhookSubscriptionStore, "record", slow)
+    assert handled(first) == []
+    (kept,) = deliveries(tenant, made.id)
+    assert (kept.status, kept.attempts) == ("pending", 1)
+    assert (messages(), delayed()) == ([], 1)  # for when the lease is over
+    assert handled(first) == []  # one that is late is dropped: its attempt was made
+    assert (messages(), delayed()) == ([], 1)
+
+
+@pytest.mark.parametrize("path", ["/status/500", "/status/410", "/echo"])
+@pytest.mark.parametrize("attempts", [0, 7])
+def test_a_replay_during_an_attempt_is_made_whatever_comes_of_that(tenant, receiver, monkeypatch, path, attempts):
+    made, _ = subscribed(tenant, receiver, path)
+    monkeypatch.setattr("shared.webhooks_out.outbox.now_ms", lambda: now_ms() - 86_400_000)
+    tell(tenant, "ex_1", [event()])
+    monkeypatch.setattr("shared.webhooks_out.outbox.now_ms", now_ms)
+    messages()
+    store = WebhookSubscriptionStore(TenantTable(tenant))
+    (waiting,) = deliveries(tenant, made.id)
+    assert store.record(waiting, {"attempts": attempts, "next_attempt_at": 1})
+    real = delivering.send
+
+    async def meanwhile(*arguments):
+        monkeypatch.setattr(delivering, "send", real)
+        await asyncio.to_thread(service.replay, editor(tenant), made.id, waiting.id)
+        return await real(*arguments)
+
+    monkeypatch.setattr(delivering, "send", meanwhile)
+    assert handled(record(Message(tenant, made.id, waiting.id, attempts))) == []
+    (kept,) = deliveries(tenant, made.id)
+    assert (kept.status, kept.attempts, kept.round_attempts) == ("pending", attempts, attempts)
+    assert service.read(editor(tenant), made.id).active  # whether it fails is for the new attempts to say
+    assert handled(*messages()) == []
+    (kept,) = deliveries(tenant, made.id)
+    assert kept.attempts == attempts + 1
+    assert kept.status == {"/status/500": "pending", "/status/410": "dead", "/echo": "delivered"}[path]
 
 
 def test_one_slow_receiver_does_not_hold_up_the_others_of_its_batch(tenant, other_tenant, receiver, monkeypatch):

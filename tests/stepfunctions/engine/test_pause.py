@@ -282,8 +282,8 @@ def test_a_used_token_is_forgotten_and_no_other(machines: Machines, remote: Serv
     store = machines.store
     run = machines.start(row(remote.base))
     machines.until(run)
-    store.park(run.id, "segment.0", b"first")
-    store.park(run.id, "segment.0", b"second")
+    store.park(run.id, "segment.0", b"first", 0)
+    store.park(run.id, "segment.0", b"second", 0)
     store.unpark(run.id, "segment.0", b"first")
     assert store.parked(run.id) == [("segment.0", b"second")]
     store.unpark(run.id, "segment.0", b"second")

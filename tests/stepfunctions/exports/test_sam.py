@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,15 @@ import yaml
 
 from shared.errors import Invalid
 from shared.nodes.registry import get
+from shared.resources.store import ResourceStore
+from shared.store.table import TenantTable
+from shared.tenancy import Tenant
 from shared.workflows.model import Document
+from stepfunctions import standalone
 from stepfunctions.compiler.compile import compile_document
 from stepfunctions.exports.envelope import opened
 from stepfunctions.exports.sam import project
-from tests.stepfunctions.agents import keep
+from tests.stepfunctions.agents import Model, keep
 from tests.stepfunctions.compiler.documents import document, node
 from tests.stepfunctions.conftest import Machines
 
@@ -145,8 +150,6 @@ def test_an_instant_of_a_schedule_is_one_run(tenant, tmp_path):
     ],
 )
 def test_odd_events_are_answered(aws, tenant, tmp_path, monkeypatch, event: Any, code: str):
-    from stepfunctions import standalone
-
     exported(tenant, LOOPING, tmp_path)
     monkeypatch.setattr(standalone, "PROJECT", tmp_path / "src" / "project.json")
     standalone._ready.cache_clear()
@@ -177,6 +180,80 @@ def test_a_project_brings_what_an_agent_names(tenant, tmp_path):
     assert tenant.id not in (folder / "src" / "project.json").read_text()
 
 
+def chat(node_id: str, **config: Any) -> dict[str, Any]:
+    """A node that asks the prompt `greet`."""
+    named = {"model": "m", "prompt": "greet", "variables": {"name": "{{ trigger.name }}"}}
+    return node(node_id, "llm_chat", {**named, **config}, inputs={"messages": []})
+
+
+PROMPTED = document(
+    [
+        node("start", "manual_trigger"),
+        chat("first", prompt_version=1),
+        chat("newest"),
+        node("out", "output", inputs={"value": "{{ nodes.first.response & ' ' & nodes.newest.response }}"}),
+    ],
+    "start.trigger -> first.after; first.response -> newest.after",
+)
+
+
+def greeted(tenant: Tenant, *texts: str) -> None:
+    """Make the prompt `greet`, or further versions of it, of these texts."""
+    fields = {"system": "", "model": None, "input_schema": None, "output_schema": None}
+    store = ResourceStore(TenantTable(tenant))
+    for text in texts:
+        found = store.page("prompts", None, 1).items
+        if not found:
+            keep(tenant, "prompts", "greet", text=text, **fields)
+        else:
+            before = store.get("prompts", "greet")
+            store.save(before, replace(before, document={**before.document, "text": text}))
+
+
+def test_a_project_brings_those_versions_of_a_prompt_that_count(tenant, model: Model, tmp_path):
+    greeted(tenant, "Hello {{ name }}", "Not this, {{ name }}", "Goodbye {{ name }}")
+    folder = exported(tenant, PROMPTED, tmp_path)
+    held = json.loads((folder / "src" / "project.json").read_text())["resources"]
+    assert [(r["kind"], r["name"], r["version"], r["document"]["text"]) for r in held] == [
+        ("prompts", "greet", 1, "Hello {{ name }}"),
+        ("prompts", "greet", 3, "Goodbye {{ name }}"),
+    ]
+    model.scripts["m"] = ["Said."]
+    [answer] = ran(folder, {"trigger_data": {"name": "Ada"}, "wait_seconds": 30})
+    assert (answer["status"], answer["final_output"]) == ("completed", "Said. Said."), answer
+    assert [a["messages"][-1]["content"] for a in model.asked] == ["Hello Ada", "Goodbye Ada"]
+
+
+def test_a_project_of_another_version_takes_its_prompts_along(aws, tenant, tmp_path, monkeypatch):
+    alone = Tenant(standalone.TENANT)
+    store = ResourceStore(TenantTable(alone))
+
+    def deployed(folder: Path) -> list[str]:
+        monkeypatch.setattr(standalone, "PROJECT", folder / "src" / "project.json")
+        standalone._ready.cache_clear()
+        standalone._ready(alone)
+        return [store.find("prompts", "greet", version)["text"] for version in (None, 1)]
+
+    greeted(tenant, "one", "two")
+    before = exported(tenant, PROMPTED, tmp_path / "before")
+    assert deployed(before) == ["two", "one"]
+    kept = store.get("prompts", "greet")
+    assert deployed(before) == ["two", "one"]
+    assert store.get("prompts", "greet") == kept, "a cold start writes nothing again"
+    greeted(tenant, "three")
+    assert deployed(exported(tenant, PROMPTED, tmp_path / "after")) == ["three", "one"]
+    assert deployed(before) == ["two", "one"]
+
+
+def test_an_error_workflow_does_not_come_along(tenant):
+    wanted = LOOPING.model_copy(update={"settings": LOOPING.settings.model_copy(update={"error_workflow": "wf_other"})})
+    plan = compile_document(wanted).plan
+    assert plan is not None
+    with pytest.raises(Invalid) as refused:
+        project(tenant, plan, wanted)
+    assert [(e.code, e.path) for e in refused.value.errors] == [("not_exportable", "settings.error_workflow")]
+
+
 UNFIT = [
     *((name, get(name).example["config"], get(name).example["inputs"]) for name in ("code_executor", "shell_command")),
     ("sub_workflow", {"workflow_id": "wf_other"}, {}),
@@ -184,12 +261,15 @@ UNFIT = [
     ("sql_query", {"credential": "db"}, {"query": "SELECT 1"}),
     ("function_call", {}, {"name": "nobody_has_it"}),
     ("function_call", {}, {"name": "started"}),
+    ("llm_chat", {"model": "m", "prompt": "nobody_has_it"}, {"messages": []}),
+    ("llm_chat", {"model": "m", "prompt": "greet", "prompt_version": 2}, {"messages": []}),
 ]
 
 
 @pytest.mark.parametrize(("kind", "config", "inputs"), UNFIT)
 def test_what_a_project_cannot_run_is_named(tenant, kind: str, config: Any, inputs: Any):
     keep(tenant, "tools", "started", kind="workflow", workflow_id="wf_other", workflow_version=None)
+    greeted(tenant, "Hello")
     wanted = document(
         [node("start", "manual_trigger"), node("odd", kind, config, inputs=inputs), node("out", "output")]
     )

@@ -9,10 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from shared.aws.clients import client
+from shared.collections import service as collections
+from shared.credentials import service as credentials
 from shared.errors import Conflict, Invalid, NotFound, PreconditionFailed, TooLarge
 from shared.generations import store as generation_store
 from shared.generations.store import GenerationStore
+from shared.nodes.ai._fields import PROMPT
 from shared.nodes.ai._structured import response_format
+from shared.nodes.registry import get, names
 from shared.resources.documents import Model as Chosen
 from shared.resources.store import ResourceStore
 from shared.store.table import TenantTable
@@ -23,6 +27,7 @@ from shared.workflows.service import document_of
 from stepfunctions import inner
 from stepfunctions.generator.answer import SCHEMA
 from stepfunctions.generator.generate import REPAIRS, advance, begin
+from stepfunctions.release import publish_workflow
 from tests.stepfunctions.agents import keep
 from tests.stepfunctions.engine.faults import Killed, Strike
 from tests.stepfunctions.generator.said import OUT, START, adding, agent, answer, node
@@ -140,18 +145,38 @@ def test_after_a_day_it_is_gone(generated, tenant, monkeypatch):
         advance(tenant, made.id, 0)
 
 
-def test_what_the_model_is_told_is_the_tenants_own(generated, model, tenant, other_tenant):
-    keep(tenant, "agents", "mine_agent", instructions="x", model={"model": "m"})
-    keep(tenant, "tools", "mine_tool", kind="http", url="https://x.example/")
-    keep(tenant, "mcp_servers", "mine_server", transport="streamable_http", url="https://x.example/mcp")
-    store = ResourceStore(TenantTable(tenant))
-    store.keep_found(store.get("mcp_servers", "mine_server"), {"tools": [{"name": "seek", "description": "Seeks."}]})
-    for noun in ("agents", "tools", "mcp_servers"):
-        keep(other_tenant, noun, "theirs_alone", kind="http", url="https://x.example/", model={"model": "m"})
-    assert generated("Add one.", adding()).status == "done"
-    told = json.dumps(model.asked[0]["messages"])
-    assert [name in told for name in ("mine_agent", "mine_tool", "mine_server", "Seeks.")] == [True] * 4
-    assert "theirs" not in told
+def plant(who: Principal, whose: str) -> None:
+    """One of everything that a tenant may have; all that is said of it begins with `whose`."""
+    keep(who.tenant, "agents", f"{whose}_agent", instructions="x", model={"model": "m"})
+    keep(who.tenant, "tools", f"{whose}_tool", kind="http", url="https://x.example/")
+    keep(who.tenant, "mcp_servers", f"{whose}_server", transport="streamable_http", url="https://x.example/mcp")
+    store = ResourceStore(TenantTable(who.tenant))
+    seek = {"name": "seek", "description": f"{whose}_seek"}
+    store.keep_found(store.get("mcp_servers", f"{whose}_server"), {"tools": [seek]})
+    takes = {"type": "object", "properties": {f"{whose}_topic": {"type": "string"}}}
+    keep(who.tenant, "prompts", f"{whose}_prompt", text="x", input_schema=takes)
+    collections.create(who, f"{whose}_collection", "", 3, "cosine", "embedded", None, None)
+    credentials.create(who, f"{whose}_credential", "bearer", {"token": "Wilhelmina"}, "")
+    document = {"nodes": [{"id": f"{whose}_node", "type": "output"}]}
+    named = document_of({"name": f"{whose}_template", **document}).model_dump(mode="json")
+    templates.from_workflow(who, named, templates.Changes(), [])
+    made, _ = workflows.create(who, document_of({"name": f"{whose}_workflow", **document}))
+    publish_workflow(who.tenant, who, made.id, None)
+
+
+PLANTED = ("agent", "tool", "server", "seek", "prompt", "topic", "collection", "credential", "template", "workflow")
+
+
+def test_what_the_model_is_told_is_the_tenants_own(generated, model, who, other_owner, other_tenant):
+    plant(who, "mine")
+    plant(Principal(other_tenant, "user", other_owner.user.id, "owner", user_id=other_owner.user.id), "theirs")
+    assert generated("Add one to my template.", UNKNOWN, adding()).status == "done"
+    assert len(model.asked) == 2
+    for asked in model.asked:
+        told = json.dumps(asked)
+        assert [what for what in PLANTED if f"mine_{what}" not in told] == []
+        assert "theirs" not in told
+        assert "Wilhelmina" not in told
 
 
 def test_of_many_things_those_are_shown_that_have_to_do_with_the_prompt(generated, model, tenant):
@@ -213,12 +238,22 @@ def test_a_credential_that_has_to_be_made_first(generated, model):
     assert {severity for _, severity in problems} == {"warning"}
 
 
+ASKING = [n for n in names() if get(n).config_schema.get("properties", {}).get("prompt") == PROMPT["prompt"]]
+
+
+def asking(kind, **config):
+    """A node that asks a stored prompt, of any of the types that do."""
+    return node("a", kind, {"model": "m", **config}, {"messages": []})
+
+
 AGENT = node("ask", "agent", {"agent": "new"}, {"input": "x"})
 NAMES = [
     (answer([START, node("a", "agent", {"model": "m", "tools": ["none"]}, {"input": "x"}), OUT]), "unknown_tool"),
     (answer([START, node("a", "mcp_tool", {"server": "none", "tool": "t"}), OUT]), "unknown_mcp_server"),
     (answer([START, node("a", "mcp_tool", {"server": "crm", "tool": "none"}), OUT]), "unknown_mcp_tool"),
     (answer([START, node("a", "function_call", {}, {"name": "none"}), OUT]), "unknown_tool"),
+    *((answer([START, asking(kind, prompt="none"), OUT]), "unknown_prompt") for kind in ASKING),
+    (answer([START, asking("llm_chat", prompt="greet", prompt_version=2), OUT]), "unknown_version"),
     (answer([START, node("a", "retriever", {"collection": "none"}, {"query": "x"}), OUT]), "unknown_collection"),
     (answer([START, node("a", "sub_workflow", {"workflow_id": "none"}), OUT]), "unknown_workflow"),
     (answer([START, AGENT, OUT], agents_to_create=[agent("new", tools=["none"])]), "unknown_tool"),
@@ -235,13 +270,25 @@ NAMES = [
 
 
 @pytest.mark.parametrize(("bad", "code"), NAMES, ids=[f"{n}-{code}" for n, (_, code) in enumerate(NAMES)])
-def test_what_is_wrong_is_told_and_repaired(generated, model, tenant, bad, code):
+def test_what_is_wrong_is_told_and_repaired(generated, model, tenant, other_tenant, bad, code):
     keep(tenant, "agents", "clerk", model={"model": "m"})
+    keep(tenant, "prompts", "greet", text="Hello")
+    for noun in ("agents", "tools", "mcp_servers", "prompts"):
+        keep(other_tenant, noun, "none")  # what others have is no name here
     keep(tenant, "mcp_servers", "crm", url="https://x.example/mcp")
     store = ResourceStore(TenantTable(tenant))
     store.keep_found(store.get("mcp_servers", "crm"), {"tools": [{"name": "seek", "description": ""}]})
     assert generated("Do it.", bad, adding()).status == "done"
     assert f"[{code}]" in model.asked[1]["messages"][-1]["content"], model.asked[1]["messages"][-1]["content"]
+
+
+@pytest.mark.parametrize("version", [None, 1])
+def test_a_prompt_of_the_tenants_is_taken(generated, model, tenant, version):
+    keep(tenant, "prompts", "greet", text="Hello")
+    chosen = {} if version is None else {"prompt_version": version}
+    chat = answer([START, asking("llm_chat", prompt="greet", **chosen), OUT], "a.response -> out.value")
+    assert generated("Greet.", chat).status == "done"
+    assert len(model.asked) == 1
 
 
 def test_a_change_is_shown_as_a_difference(generated, who, model):

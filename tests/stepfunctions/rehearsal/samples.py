@@ -66,6 +66,48 @@ PARENT = document(
     "start.trigger -> call.input; call.output -> out.value; call.error -> bad.value",
 )
 
+NESTED = document(
+    [
+        START,
+        node("outer", "loop", {"max_concurrency": 1}),
+        node("inner", "loop", {"max_concurrency": 1}, parent="outer"),
+        node("call", "http_request", {}, inputs={"url": "https://x.example"}, parent="inner"),
+        OUT,
+    ],
+    "start.trigger -> outer.items; outer.item -> inner.items; inner.item -> call.body; outer.results -> out.value",
+)
+OPENED = document(
+    [
+        START,
+        node("each", "loop", {"max_concurrency": 1}),
+        node("rest", "delay", {"ms": 10}, parent="each"),
+        node("call", "http_request", {}, inputs={"url": "https://x.example"}, parent="each"),
+        OUT,
+    ],
+    "start.trigger -> each.items; each.item -> rest.input; rest.output -> call.body; each.results -> out.value",
+)
+TWICE = document(
+    [
+        START,
+        node("first", "http_request", {}, inputs={"url": "https://x.example"}, on_error="continue"),
+        node("call", "http_request", {}, inputs={"url": "https://x.example"}),
+        OUT,
+    ],
+    "start.trigger -> first.body; first.response -> call.body; call.response -> out.value",
+)
+BESIDE = document(
+    [
+        START,
+        node("outer", "loop"),
+        node("each", "loop", {"on_item_error": "null"}, inputs={"items": [1]}, parent="outer"),
+        node("call", "http_request", {}, inputs={"url": "https://x.example"}, parent="each"),
+        node("then", "http_request", {}, inputs={"url": "https://x.example"}, parent="outer"),
+        OUT,
+    ],
+    """start.trigger -> outer.items; each.item -> call.body; each.results -> then.body
+    outer.results -> out.value""",
+)
+
 
 OK = {"outputs": {"response": {"ok": 1}}}
 PASSING: dict[str, tuple[Document, dict[str, Any]]] = {
@@ -108,6 +150,34 @@ PASSING: dict[str, tuple[Document, dict[str, Any]]] = {
             "mocks": {"call": {"error": "HttpError", "message": "500"}},
             "expected_error": {"error": "HttpError", "node_id": "call"},
             "assertions": {"call": {"should_error": "HttpError", "attempts": 3}},
+        },
+    ),
+    "a failure of the node that should fail": (
+        CALLER,
+        {
+            "trigger_data": {"n": 11},
+            "mocks": {"call": {"error": "HttpError"}},
+            "assertions": {"call": {"should_error": True}, "out": {"was_skipped": True}},
+        },
+    ),
+    "a failure of a pure node that should fail": (
+        ADDER,
+        {"trigger_data": {"a": "x"}, "assertions": {"add": {"should_error": True}}},
+    ),
+    "a failure that its container passes on": (
+        NESTED,
+        {
+            "trigger_data": [[1], [2, 3]],
+            "mocks": {"call": [OK, OK, {"error": "HttpError"}]},
+            "assertions": {"outer/1/inner/1/call": {"should_error": "HttpError"}},
+        },
+    ),
+    "a failure that an opened container passes on": (
+        OPENED,
+        {
+            "trigger_data": [1, 2],
+            "mocks": {"call": [OK, {"error": "HttpError"}]},
+            "assertions": {"call": {"should_error": True}},
         },
     ),
     "a person answers after a delay that takes no time": (
@@ -201,6 +271,47 @@ FAILING: dict[str, tuple[Document, dict[str, Any], list[str], list[str]]] = {
     "no mock for another workflow": (PARENT, {}, ["NotMocked"], []),
     "no mock for an agent": (AGENT, {}, ["NotMocked", "status"], []),
     "a failure that is not expected": (ADDER, {"trigger_data": {"a": "x"}}, ["status"], []),
+    "a failure of another error than should be": (
+        CALLER,
+        {
+            "trigger_data": {"n": 11},
+            "mocks": {"call": {"error": "HttpError"}},
+            "assertions": {"call": {"should_error": "Timeout"}},
+        },
+        ["should_error"],
+        [],
+    ),
+    "a failure of a node that should not": (
+        ADDER,
+        {"trigger_data": {"a": "x"}, "assertions": {"add": {"should_error": False}}},
+        ["status", "should_error"],
+        [],
+    ),
+    "a failure of another node than should": (
+        TWICE,
+        {
+            "mocks": {"first": {"error": "HttpError"}, "call": {"error": "HttpError"}},
+            "assertions": {"first": {"should_error": True}},
+        },
+        ["status"],
+        [],
+    ),
+    "a failure where the run is to complete all the same": (
+        ADDER,
+        {"trigger_data": {"a": "x"}, "expected_status": "completed", "assertions": {"add": {"should_error": True}}},
+        ["status"],
+        [],
+    ),
+    "an item's failure that is let pass, and another node's that is not": (
+        BESIDE,
+        {
+            "trigger_data": [1],
+            "mocks": {"call": {"error": "HttpError"}, "then": {"error": "HttpError"}},
+            "assertions": {"call": {"should_error": True}},
+        },
+        ["status"],
+        [],
+    ),
     "an expected failure that does not come": (ADDER, {"trigger_data": {"a": 1}, "expected_error": {}}, ["status"], []),
     "another failure": (
         CALLER,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 
-from functions.api.deps import require
+from functions.api.deps import IfMatch, etag_of, require
 from functions.api.schemas.versions import CanaryIn, CanaryOut
 from functions.api.schemas.workflows import WorkflowSummary
 from shared.tenancy import Principal
@@ -17,7 +17,7 @@ Writer = Annotated[Principal, require("editor", "workflows:write")]
 
 
 @router.put("/{workflow_id}/canary")
-def put_canary(workflow_id: str, body: CanaryIn, who: Writer) -> CanaryOut:
+def put_canary(workflow_id: str, body: CanaryIn, who: Writer, known: IfMatch, response: Response) -> CanaryOut:
     """Give another version so many of a hundred runs; what was counted of a canary before it is counted no more.
 
     Its triggers must be those of the published version (422 `triggers_differ`).
@@ -25,23 +25,23 @@ def put_canary(workflow_id: str, body: CanaryIn, who: Writer) -> CanaryOut:
     from stepfunctions import canary
 
     wanted = body.model_dump()
-    return _shown(canary.begin(who, workflow_id, wanted.pop("version"), **wanted))
+    return _shown(canary.begin(who, workflow_id, wanted.pop("version"), **wanted, known=known), response)
 
 
 @router.get("/{workflow_id}/canary")
-def get_canary(workflow_id: str, who: Reader) -> CanaryOut:
+def get_canary(workflow_id: str, who: Reader, response: Response) -> CanaryOut:
     """The canary, or the last one and why it ended. 404 where there never was one."""
     from stepfunctions import canary
 
-    return _shown(canary.get(who.tenant, workflow_id))
+    return _shown(canary.get(who.tenant, workflow_id), response)
 
 
 @router.delete("/{workflow_id}/canary", status_code=204)
-def remove_canary(workflow_id: str, who: Writer) -> None:
+def remove_canary(workflow_id: str, who: Writer, known: IfMatch) -> None:
     """Every run is of the published version again. Runs of the canary go on."""
     from stepfunctions import canary
 
-    canary.remove(who, workflow_id)
+    canary.remove(who, workflow_id, known)
 
 
 @router.post("/{workflow_id}/canary/promote")
@@ -52,7 +52,8 @@ def promote_canary(workflow_id: str, who: Writer) -> WorkflowSummary:
     return WorkflowSummary.model_validate(canary.promote(who, workflow_id))
 
 
-def _shown(view: Any) -> CanaryOut:
+def _shown(view: Any, response: Response) -> CanaryOut:
+    response.headers["ETag"] = etag_of(view.canary.revision)
     fields = {name: getattr(view.canary, name) for name in view.canary.__slots__}
     return CanaryOut(
         **fields,

@@ -146,16 +146,22 @@ def resume(execution_id: str, who: Operator) -> ExecutionOut:
     return _shown(who, control.resume(who.tenant, execution_id))
 
 
-@router.post("/executions/{execution_id}/retry", status_code=202)
-def retry(execution_id: str, who: Operator, body: RetryIn | None = None) -> ExecutionOut:
+@router.post("/executions/{execution_id}/retry", status_code=202, response_model=ExecutionOut)
+def retry(execution_id: str, who: Operator, once: Once, body: RetryIn | None = None) -> Response:
     """Go on with a failed or cancelled run where it stopped. 409 if it is neither, or if what it has recorded does not
     fit the `version`: `errors` then has an entry for each node that does not.
     """
     wanted = body or RetryIn()
     budget = _nano(wanted.budget)
-    if wanted.version is None:
-        return _shown(who, control.retry(who.tenant, execution_id, budget))
-    return _shown(who, newer.retry(who.tenant, execution_id, wanted.version, budget))
+
+    def make() -> Made:
+        if wanted.version is None:
+            run = control.retry(who.tenant, execution_id, budget)
+        else:
+            run = newer.retry(who.tenant, execution_id, wanted.version, budget)
+        return Made(202, _shown(who, run))
+
+    return once(who, wanted, make)
 
 
 @router.post("/executions/{execution_id}/replay", status_code=202, response_model=ExecutionOut, responses=ENDED)

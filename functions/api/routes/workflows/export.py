@@ -70,8 +70,8 @@ def export(
 ) -> Response:
     """The published version, or the draft while there is none; as JSON or YAML, compiled (`asl`), or as a project.
 
-    `sam` is a zip: an AWS SAM project that runs this workflow alone, with the agents, tools and MCP servers that it
-    names: a key with scopes needs those to read them. 422 names what such a project cannot run.
+    `sam` is a zip: an AWS SAM project that runs this workflow alone, with the agents, tools, MCP servers and prompts
+    that it names: a key with scopes needs those to read them. 422 names what such a project cannot run.
     """
     wanted: release.WhichVersion = None if version is None else "draft" if version == "draft" else int(version)
     _, number, raw = release.document_at(who.tenant, workflow_id, wanted)
@@ -95,7 +95,8 @@ def export(
 def take_in(sent: Annotated[Sent, Depends(_sent)], who: Writer, once: Once, keep_id: bool = False) -> Response:
     """A draft of what was exported, here or elsewhere. An id that is taken is replaced, unless `keep_id` (409).
 
-    `problems` names what it lacks: credentials by name and kind, collections, agents, tools, servers, workflows.
+    `problems` names what it lacks: credentials by name and kind, collections, agents, tools, servers, prompts,
+    workflows.
     """
     mark = {"media": sent.media, "body": hashlib.sha256(sent.body).hexdigest()}
 

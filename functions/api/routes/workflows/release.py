@@ -51,7 +51,7 @@ def publish(workflow_id: str, who: Writer, once: Once, known: IfMatch, body: Pub
         raise BadRequest("If-Match and revision name two revisions", code="two_revisions")
 
     def make() -> Made:
-        revision = wanted.revision if known is None else known
+        revision = known if wanted.revision is None else wanted.revision
         made = release.publish_workflow(who.tenant, who, workflow_id, revision, wanted.notes)
         summary = VersionSummary.model_validate(made.version).model_dump()
         location = f"/api/v1/workflows/{workflow_id}/versions/{made.version.version}"

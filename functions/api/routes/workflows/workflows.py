@@ -65,14 +65,20 @@ def put(workflow_id: str, body: WorkflowIn, who: Writer, known: IfMatch) -> Resp
 
 @router.patch("/{workflow_id}", response_model=WorkflowOut)
 def patch(workflow_id: str, body: dict[str, Any], who: Writer, known: IfMatch) -> Response:
-    """Change parts of the draft, by JSON Merge Patch: objects are merged, lists replaced, null means the default."""
+    """Change parts of the draft, by JSON Merge Patch: objects are merged, lists replaced, null means the default.
+
+    `steps` are taken as PUT takes them, in place of the draft's nodes and connections.
+    """
     changes = {name: value for name, value in body.items() if name not in READ_ONLY}
     return _shown(service.patch(who, workflow_id, changes, known))
 
 
 @router.delete("/{workflow_id}", status_code=204)
 def remove(workflow_id: str, who: Writer, known: IfMatch) -> None:
-    """Remove a workflow with its versions and triggers: 409 while a run of it goes on. Its runs stay readable."""
+    """Remove a workflow with its versions and triggers: 409 while a run of it goes on. Its runs stay readable.
+
+    If it fails half way (503), the workflow is out of service and not to be changed any more; a repeat does the rest.
+    """
     release.delete_workflow(who.tenant, workflow_id, known)
 
 

@@ -124,6 +124,7 @@ def any_documents(draw: Any) -> dict[str, Any]:
             node["parent"] = draw(st.sampled_from([None, *ids]))
         if draw(st.integers(0, 4)) == 4:
             node |= {"position": {"x": 1, "y": 2.5}, "notes": "${user_input}", "name": "N", "on_error": "continue"}
+            node["metadata"] = {"${user_input}": "{{ trigger }}", "ticket": "7"}
             node |= {"retry": {"max_attempts": 2}, "timeout_seconds": 3, "idempotent": False, "disabled": True}
         nodes.append(node)
     connections = []
@@ -140,6 +141,7 @@ def any_documents(draw: Any) -> dict[str, Any]:
             }
         )
     document = {"name": "Any", "nodes": nodes, "connections": connections, "variables": draw(fields)}
+    document["metadata"] = draw(st.dictionaries(st.sampled_from(["owner", "$raw"]), st.just("${context.k}")))
     return Document.model_validate(document).model_dump(mode="json")
 
 
