@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from shared.clock import now_ms
-from shared.errors import Conflict, Invalid, PreconditionFailed, Problem
+from shared.errors import Conflict, Invalid, NotFound, PreconditionFailed, Problem
 from shared.runs.model import OPEN
 from shared.runs.store import RunStore
 from shared.store.table import Attr, TenantTable
@@ -54,7 +54,11 @@ def publish_workflow(
     published = _compiled(tenant, document, number).as_dict()
     version = Version(number, workflow.revision, published, now_ms(), principal.id, notes)
     store.release(workflow, version, raw)
-    return Released(version, tuple(_sync(tenant, workflow_id, number, document)))
+    made = _sync(tenant, workflow_id, number, document)
+    if not _stays(store, workflow_id):  # who deletes it may have come to its triggers before these were made
+        _sync(tenant, workflow_id, number, None)
+        raise being_deleted(workflow_id)
+    return Released(version, tuple(made))
 
 
 def unpublish_workflow(tenant: Tenant, workflow_id: str) -> None:
@@ -126,6 +130,13 @@ def document_at(tenant: Tenant, workflow_id: str, version: WhichVersion = None) 
     if isinstance(number, int):
         return workflow, number, store.version(workflow, number)[1]
     return workflow, 0, draft
+
+
+def _stays(store: WorkflowStore, workflow_id: str) -> bool:
+    try:
+        return store.get(workflow_id).deleting_since is None
+    except NotFound:
+        return False
 
 
 def _check_credentials(tenant: Tenant, document: Document) -> None:

@@ -48,12 +48,11 @@ from shared.errors import BadRequest, NotFound, Unauthorized
 from shared.members import access
 from shared.store.pages import DEFAULT_LIMIT, MAX_LIMIT
 from shared.store.table import TenantTable
-from shared.store.versions import NEVER, AnyOf
 from shared.tenancy import Principal, Role, Tenant
 
-_ETAG: Final = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
-_ETAGS: Final = re.compile(rf"{_ETAG}(?:[ \t]*,[ \t]*{_ETAG})*")
+_ETAG: Final = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
 _OURS: Final = re.compile(r'(?:W/)?"([0-9]{1,15})"')
+_NEVER: Final = -1  # versions count from 0 or 1: nothing is ever at this one
 _ID: Final = re.compile(r"[^\x00-\x1f\x7f#/\ud800-\udfff]{1,200}")
 _IDEMPOTENCY_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 
@@ -131,16 +130,15 @@ def etag_of(version: int) -> str:
 async def _if_match(if_match: Annotated[str | None, Header()] = None) -> int | None:
     if if_match is None or if_match.strip() == "*":
         return None
-    if not _ETAGS.fullmatch(if_match.strip()):
-        raise BadRequest('If-Match must be ETags as they were given, such as "7"', code="bad_if_match")
+    if not _ETAG.fullmatch(if_match.strip()):
+        raise BadRequest('If-Match must be one ETag as it was given, such as "7"', code="bad_if_match")
     # One that is not of our making is the ETag of nothing that there is: 412, as for an old one.
-    ours = [_OURS.fullmatch(each) for each in re.findall(_ETAG, if_match)]
-    known = {int(each[1]) for each in ours if each}
-    return AnyOf(known) if len(known) > 1 else next(iter(known), NEVER)
+    ours = _OURS.fullmatch(if_match.strip())
+    return int(ours[1]) if ours else _NEVER
 
 
 IfMatch = Annotated[int | None, Depends(_if_match)]
-"""The version that the caller knows, of several any (`AnyOf`); None if they do not say."""
+"""The version that the caller knows; None if they do not say."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -212,6 +212,16 @@ def test_a_workflow_that_was_changed_before_its_deletion_began_keeps_its_trigger
     assert len(triggers.schedules(who, "wf_test", None, 10).items) == 1
 
 
+def test_a_publication_that_a_deletion_overtakes_leaves_no_trigger(who, tenant):
+    """The version is released; before its triggers are made, the workflow is deleted, triggers and all."""
+    service.create(who, a_hook_and_a_clock())
+    meanwhile("before-call.scheduler.CreateSchedule", lambda: release.delete_workflow(tenant, "wf_test", None))
+    with pytest.raises(Conflict) as error:
+        release.publish_workflow(tenant, who, "wf_test", None)
+    assert error.value.code == "being_deleted"
+    assert triggers.webhooks(who, None, None, 10).items == triggers.schedules(who, None, None, 10).items == []
+
+
 def test_a_deletion_that_failed_half_way_is_gone_on_with(who, tenant):
     service.create(who, a_hook_and_a_clock())
     release.publish_workflow(tenant, who, "wf_test", None)

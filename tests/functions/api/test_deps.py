@@ -131,12 +131,12 @@ def test_an_etag_guards_a_change(api_client):
     stale = api_client.patch("/tenants/current", json={"name": "B"}, headers={"If-Match": first})
     assert _code(stale) == (412, "stale")
     assert api_client.get("/tenants/current").json()["name"] == "A"
-    for good in ('W/"2"', "*", ' "4" ', '"1", "5"', '"abc","6" , "7"'):
+    for good in ('W/"2"', "*", ' "4" '):
         answer = api_client.patch("/tenants/current", json={"name": "C"}, headers={"If-Match": good})
         assert answer.status_code == 200, good
 
 
-@pytest.mark.parametrize("other", ['"x"', '""', '"-1"', '"' + "9" * 16 + '"', 'W/"x"', '"2", "3"', '"x", "a,b"'])
+@pytest.mark.parametrize("other", ['"x"', '""', '"-1"', '"' + "9" * 16 + '"', 'W/"x"', '"a,b"'])
 def test_an_etag_of_nothing_that_is_there_is_stale(api_client, other):
     answer = api_client.patch("/tenants/current", json={"name": "A"}, headers={"If-Match": other})
     assert _code(answer) == (412, "stale")
@@ -145,7 +145,7 @@ def test_an_etag_of_nothing_that_is_there_is_stale(api_client, other):
     assert _code(api_client.delete("/user-types/ut_none", headers={"If-Match": other})) == (404, "not_found")
 
 
-@pytest.mark.parametrize("bad", ["1", "'1'", '"1"x', "x", 'W/"', '"1" "2"', '"1",', '"a b"', "W/1"])
+@pytest.mark.parametrize("bad", ["1", "'1'", '"1"x', "x", 'W/"', '"1" "2"', '"1", "2"', '"1",', '"a b"', "W/1"])
 def test_an_etag_that_is_none_is_malformed(api_client, bad):
     answer = api_client.patch("/tenants/current", json={"name": "A"}, headers={"If-Match": bad})
     assert _code(answer) == (400, "bad_if_match")
