@@ -31,7 +31,6 @@ from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_funct
 from moto.stepfunctions.parser.asl.eval.environment import Environment
 from moto.stepfunctions.parser.asl.eval.program_state import ProgramStopped
 from moto.stepfunctions.parser.asl.jsonata import jsonata as moto_jsonata
-from moto.stepfunctions.parser.backend.execution import Execution
 from moto.stepfunctions.responses import StepFunctionResponse
 
 from infrastructure.package.interpreter import installed
@@ -141,7 +140,7 @@ def _known_unless_express(machine: StateMachine, *arguments: Any) -> Any:
     return None if machine.type == "EXPRESS" else _known_execution(machine, *arguments)
 
 
-def _status(execution: Execution) -> str:
+def _status(execution: Any) -> str:
     """Of an execution whose thread has not begun yet moto knows none, and falls over."""
     return "RUNNING" if execution.exec_status is None else str(execution.exec_status.value)
 
@@ -175,6 +174,9 @@ def _as_boto_names_them(task: StateTaskServiceSfn, parameters: dict[str, Any]) -
 @contextmanager
 def running() -> Iterator[Functions]:
     """State machines run, from here to the end of the block; an account (`cloud`) must be active."""
+    # Not before an account is active: it asks botocore for the AWS profile that the user's environment names.
+    from moto.stepfunctions.parser.backend.execution import Execution
+
     functions = Functions()
     with (
         patch.dict(default_user_config, stepfunctions={"execute_state_machine": True}),
