@@ -13,5 +13,5 @@ def test_preferences_that_were_changed_elsewhere_are_not_overwritten(api_client,
     stale = api_client.put(url, json={"muted": []}, headers={"If-Match": '"0"'})
     assert (stale.status_code, stale.json()["code"]) == (412, "stale")
     assert api_client.put(url, json={"muted": []}).headers["etag"] == '"2"'
-    assert api_client.put(url, json={"muted": kinds}, headers={"If-Match": '"2", "9"'}).status_code == 200
+    assert api_client.put(url, json={"muted": kinds}, headers={"If-Match": '"2"'}).status_code == 200
     assert other_client.get(url).headers["etag"] == '"0"'

@@ -157,8 +157,7 @@ def test_an_etag_that_is_none(api_client, tag):
     problem(api_client.patch(url, json={"name": "x"}, headers={"If-Match": tag}), 400, "bad_if_match")
 
 
-def test_an_etag_of_another_draft_and_one_of_several(api_client):
+def test_an_etag_that_is_no_drafts(api_client):
     url = f"/workflows/{created(api_client, adder())}"
-    for tag in ('"abc"', '"2", "3"'):
-        problem(api_client.patch(url, json={"name": "x"}, headers={"If-Match": tag}), 412, "stale")
-    assert api_client.patch(url, json={"name": "x"}, headers={"If-Match": '"1", "2"'}).json()["revision"] == 2
+    problem(api_client.patch(url, json={"name": "x"}, headers={"If-Match": '"abc"'}), 412, "stale")
+    assert api_client.patch(url, json={"name": "x"}, headers={"If-Match": '"1"'}).json()["revision"] == 2
