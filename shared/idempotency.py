@@ -98,7 +98,7 @@ def _keep(table: TenantTable, at: Key, holder: str, answer: Kept, secret: bool) 
                 return
             if not isinstance(error, Unavailable):
                 packed = None  # it is the answer that is not taken
-            time.sleep(_PAUSE_S * attempt)
+            time.sleep(_PAUSE_S * attempt)  # nothing tells when the database is back
 
 
 def _packed(table: TenantTable, answer: Kept, secret: bool) -> bytes | None:

@@ -10,10 +10,10 @@ order, it comes to the deletion. To ask before each write would cost every event
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 from shared.aws.dynamo import Item
 from shared.aws.streams import Change, Undecodable, read
@@ -35,6 +35,8 @@ from stepfunctions.metering import heard
 _TOGETHER: Final = 8  # runs whose events are written at the same time
 _ITERATIONS: Final = 20  # of each loop of the workflow's own level; the rest, and loops in loops, tell nothing
 
+_E = TypeVar("_E")
+_Listener: TypeAlias = tuple[str, Callable[[], object]]  # for the log, what is told; and the telling
 _Told: TypeAlias = Iterator[tuple[str, int | None, Mapping[str, Any]]]  # type, moment (None: the write's), facts
 
 
@@ -74,9 +76,12 @@ def _whose(change: Change) -> tuple[Tenant | None, str | None]:
 
 
 def _feed_guided(tenant: Tenant, instance_id: str, changes: Sequence[Change]) -> bool:
-    from stepfunctions.guided_events import fed  # few changes are a guided conversation's
+    """As `_feed_run`, for one guided conversation."""
+    from stepfunctions import guided_events  # few changes are a guided conversation's
 
-    return fed(tenant, instance_id, changes)
+    about = {"instance_id": instance_id}
+    events = [e for c in changes for e in _decoded(about, partial(guided_events.events_of, instance_id, c))]
+    return _tell(tenant, about, guided_events.listeners(tenant, instance_id, events))
 
 
 def _feed_run(tenant: Tenant, execution_id: str, changes: Sequence[Change]) -> bool:
@@ -84,35 +89,40 @@ def _feed_run(tenant: Tenant, execution_id: str, changes: Sequence[Change]) -> b
 
     Whoever cannot be told does not keep the others from being told: Lambda hands a batch over some times, not for ever.
     """
+    about = {"execution_id": execution_id}
     try:
-        listeners: list[tuple[str, Callable[[], object]]] = []
+        listeners: list[_Listener] = []
         workflow_id = _workflow_of(tenant, execution_id)
         if workflow_id is not None:
-            events = [e for c in changes for e in _decoded(execution_id, workflow_id, c)]
+            events = [e for c in changes for e in _decoded(about, partial(events_of, execution_id, workflow_id, c))]
             listeners = list(_listeners(tenant, execution_id, changes, events))
         if deleted := [_place(c) for c in changes if c.new is None]:
             remove = RunStore(TenantTable(tenant)).delete_events
             listeners.append(("deletion", partial(remove, execution_id, deleted[-1])))
     except Exception as error:  # whatever it is: other runs' changes go on; this one's are handed over again
-        return _not_fed(tenant, execution_id, "read", error)
+        return _not_fed(tenant, about, "read", error)
+    return _tell(tenant, about, listeners)
+
+
+def _tell(tenant: Tenant, about: Mapping[str, str], listeners: Iterable[_Listener]) -> bool:
     done = True
     for what, tell in listeners:
         try:
             tell()
         except Exception as error:  # the others are told all the same
-            done = _not_fed(tenant, execution_id, what, error)
+            done = _not_fed(tenant, about, what, error)
     return done
 
 
-def _not_fed(tenant: Tenant, execution_id: str, what: str, error: Exception) -> bool:
-    log = logger("stream")
-    log.error("not_fed", tenant_id=tenant.id, execution_id=execution_id, what=what, **described(error))
+def _not_fed(tenant: Tenant, about: Mapping[str, str], what: str, error: Exception) -> bool:
+    facts: dict[str, Any] = {**about, **described(error)}
+    logger("stream").error("not_fed", tenant_id=tenant.id, what=what, **facts)
     return False
 
 
 def _listeners(
     tenant: Tenant, execution_id: str, changes: Sequence[Change], events: Sequence[Event]
-) -> Iterator[tuple[str, Callable[[], object]]]:
+) -> Iterator[_Listener]:
     """Who is told of a run's changes, in this order. To be told again changes nothing for any of them."""
     yield "events", lambda: publish(tenant, execution_id, events)
     yield "bus", lambda: announce(tenant, execution_id, events)
@@ -141,12 +151,13 @@ def _is_end_of(change: Change, kind: str) -> bool:
     return isinstance(by, dict) and by.get("kind") == kind
 
 
-def _decoded(execution_id: str, workflow_id: str, change: Change) -> list[Event]:
+def _decoded(about: Mapping[str, str], read_change: Callable[[], list[_E]]) -> list[_E]:
     """The events of a change. One that cannot be understood tells nothing: it would only hold up all that follow."""
     try:
-        return events_of(execution_id, workflow_id, change)
-    except Exception as error:
-        logger("stream").error("skipped", execution_id=execution_id, **described(error))
+        return read_change()
+    except Exception as error:  # whatever it is: see above
+        facts: dict[str, Any] = {**about, **described(error)}
+        logger("stream").error("skipped", **facts)
         return []
 
 

@@ -12,44 +12,20 @@ from typing import Any
 from shared.aws.dynamo import Item
 from shared.aws.streams import Change
 from shared.events.model import GuidedEvent, GuidedType
-from shared.log import logger
 from shared.tenancy import Tenant
 from shared.webhooks_out.outbox import tell as webhooks_out
 from stepfunctions.announce import announce_guided
-from stepfunctions.engine.boundary import described
 
 
-def fed(tenant: Tenant, instance_id: str, changes: Sequence[Change]) -> bool:
-    """Tell whoever wants to know of one conversation's changes; False if they have to be handed over again.
-
-    To be told again changes nothing for any of them, and whoever cannot be told keeps nobody else from being told.
-    """
-    events = [event for change in changes for event in _decoded(instance_id, change)]
-    done = True
-    listeners: tuple[tuple[str, Callable[[], None]], ...] = (
-        ("bus", lambda: announce_guided(tenant, events)),
-        ("webhooks", lambda: webhooks_out(tenant, instance_id, events)),
-    )
-    for what, listener in listeners:
-        try:
-            listener()
-        except Exception as error:  # the others are told all the same
-            log = logger("stream")
-            log.error("not_fed", tenant_id=tenant.id, instance_id=instance_id, what=what, **described(error))
-            done = False
-    return done
+def listeners(
+    tenant: Tenant, instance_id: str, events: Sequence[GuidedEvent]
+) -> Iterator[tuple[str, Callable[[], object]]]:
+    """Who is told of one conversation's events, in this order. To be told again changes nothing for any of them."""
+    yield "bus", lambda: announce_guided(tenant, events)
+    yield "webhooks", lambda: webhooks_out(tenant, instance_id, events)
 
 
-def _decoded(instance_id: str, change: Change) -> list[GuidedEvent]:
-    """The events of a change. One that cannot be understood tells nothing: it would only hold up all that follow."""
-    try:
-        return guided_events_of(instance_id, change)
-    except Exception as error:
-        logger("stream").error("skipped", instance_id=instance_id, **described(error))
-        return []
-
-
-def guided_events_of(instance_id: str, change: Change) -> list[GuidedEvent]:
+def events_of(instance_id: str, change: Change) -> list[GuidedEvent]:
     """The events that one change of a conversation's record tells of, in order. One may begin and end in one change."""
     if change.new is None:
         return []

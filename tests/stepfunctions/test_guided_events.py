@@ -19,7 +19,7 @@ from shared.webhooks_out.service import Wanted
 from shared.webhooks_out.store import WebhookSubscriptionStore
 from stepfunctions import guided_progress
 from stepfunctions.feed import feed
-from stepfunctions.guided_events import guided_events_of
+from stepfunctions.guided_events import events_of
 from tests.arriving import bus
 from tests.stepfunctions.guided_talk import ALL, EVERYTHING, Person, body, says, template, thinking
 from tests.stepfunctions.test_arrivals import listener, released
@@ -178,6 +178,6 @@ def test_a_workflow_of_that_name_is_no_conversation():
 def test_a_record_that_cannot_be_understood_is_no_event():
     odd = Change("1", "MODIFY", "T#x#GUIDED", "gi_1", 5, {"status": "active"}, {"status": "gone", "template": "t"})
     with pytest.raises(KeyError):
-        guided_events_of("gi_1", odd)
+        events_of("gi_1", odd)
     same = {"status": "active"}
-    assert guided_events_of("gi_1", Change("1", "MODIFY", "T#x#GUIDED", "gi_1", 5, same, same)) == []
+    assert events_of("gi_1", Change("1", "MODIFY", "T#x#GUIDED", "gi_1", 5, same, same)) == []

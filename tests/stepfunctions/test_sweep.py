@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any
 
 from shared.audit import service as audit
 from shared.audit.model import Actor, Draft
@@ -78,10 +79,13 @@ def test_what_is_slow_holds_up_neither_others_nor_the_audit_log(no_machines, ten
 def test_threads_that_drop_clients_at_the_same_time_are_not_in_each_others_way(aws, monkeypatch):
     """With a data role each tenant has clients of its own, of which a process keeps some."""
 
-    class Kept(dict):  # type: ignore[type-arg]  # as the dict is that it stands for
+    two_at_it = threading.Barrier(2)
+
+    class Kept(dict[Any, Any]):
         def __iter__(self):
             oldest_first = tuple(self.keys())
-            time.sleep(0.02)  # the other threads look too
+            with suppress(threading.BrokenBarrierError):
+                two_at_it.wait(1)  # for another thread that looks too; one at a time waits once, in vain
             return iter(oldest_first)
 
     monkeypatch.setattr(clients, "_KEPT", 4)

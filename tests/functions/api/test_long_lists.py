@@ -139,7 +139,10 @@ def test_three_of_many_workflows(api_client, tenant):
     table = TenantTable(tenant)
     first = created(api_client, adder())
     rare = iter(n in SELDOM for n in range(FILTERED))
-    named = lambda i: {"SK": i, "id": i, **({"name": "Seldom"} if next(rare) else {})}  # noqa: E731
+
+    def named(i):
+        return {"SK": i, "id": i, **({"name": "Seldom"} if next(rare) else {})}
+
     ids = multiplied(Key(table.keys.workflows(), first), FILTERED, "wf", named)
     wanted = sorted((ids[n] for n in SELDOM), reverse=True)
     for limit, most in ((50, 1), (1, 4)):
@@ -189,8 +192,11 @@ def test_what_has_a_way_of_its_own_is_not_looked_for(api_client, tenant):
         assert ([t["id"] for t in found], requests, looked_at) == ([task_id], 1, 1)
     instance = SAMPLES["instance_id"](api_client)
     conversation = api_client.get(f"/workflow-instances/{instance}").json()["conversation_id"]
-    named = lambda i: {"SK": i, "id": i, "GSI1SK": i, "conversation_id": i}  # noqa: E731
-    multiplied(Key(table.keys.guided(), instance), FILTERED, "gi", named)
+
+    def elsewhere(i):
+        return {"SK": i, "id": i, "GSI1SK": i, "conversation_id": i}
+
+    multiplied(Key(table.keys.guided(), instance), FILTERED, "gi", elsewhere)
     query = {"conversation_id": conversation, "status": "active"}
     found, requests, looked_at = asked(api_client, "/workflow-instances", **query)
     assert ([i["id"] for i in found], requests) == ([instance], 1)

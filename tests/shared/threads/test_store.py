@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from shared.clock import now_ms
 from shared.errors import AppError, Invalid, NotFound, PreconditionFailed, TooLarge
 from shared.store.table import TenantTable
 from shared.threads.store import ThreadStore
@@ -154,7 +154,8 @@ def test_a_message_of_a_thread_that_was_begun_anew_stays(store):
     store.append("t", [user("old")], key="1")
     old = store.get("t")
     store.remove(old)
-    time.sleep(0.002)  # a thread is told from the one before it by its millisecond
+    while now_ms() <= old.created_at:  # a thread is told from the one before it by its millisecond
+        pass
     store.append("t", [user("new")], key="2")
     with pytest.raises(NotFound):
         store.remove_message(old, 0)
