@@ -68,7 +68,7 @@ def chat(
     version, node_id, config = _target(who.tenant, workflow_id)
     run_id = new_id("ex") if mark is None else fire.id_for(who.tenant, mark)
     thread = thread_id or f"th_{run_id.removeprefix('ex_')}"
-    run = _find(RunStore(table), run_id)
+    run = RunStore(table).find(run_id)
     if run is None:
         _take(who.tenant, thread, run_id)
         try:
@@ -85,7 +85,7 @@ def chat(
                 wait_seconds=left,
             )
         except Exception:  # whatever it is: a thread whose run is not there is not to stay taken
-            if _find(RunStore(table), run_id) is None:
+            if RunStore(table).find(run_id) is None:
                 TurnStore(table).give_back(thread, run_id)
             raise
     run = _awaited(RunStore(table), run.id, until)
@@ -116,7 +116,7 @@ def settle(tenant: Tenant, run: Run) -> None:
 
 def ended(tenant: Tenant, execution_id: str) -> None:
     """The stream says that a run has ended, perhaps a chat's."""
-    run = _find(RunStore(TenantTable(tenant)), execution_id)
+    run = RunStore(TenantTable(tenant)).find(execution_id)
     if run is not None:
         settle(tenant, run)
 
@@ -147,7 +147,7 @@ def _take(tenant: Tenant, thread: str, run_id: str) -> None:
 
 def _is_over(tenant: Tenant, turn: Turn) -> bool:
     """Whether the run of a turn has ended, which makes its answer stand in the thread."""
-    run = _find(RunStore(TenantTable(tenant)), turn.execution_id)
+    run = RunStore(TenantTable(tenant)).find(turn.execution_id)
     if run is None:  # deleted, or its caller has died before it was there
         return now_ms() - turn.at > _BEING_MADE_MS
     settle(tenant, run)
@@ -197,10 +197,3 @@ def shown(answer: Any) -> Any:
     """An answer as the API gives it: one that is very long only as the text that stands in the thread."""
     size = size_of(json.dumps(answer, ensure_ascii=False).encode())
     return answer if size <= _MAX_ANSWER else _text(answer)
-
-
-def _find(runs: RunStore, execution_id: str) -> Run | None:
-    try:
-        return runs.get(execution_id)
-    except NotFound:
-        return None

@@ -47,26 +47,22 @@ class Children:
         child, before = self._runs.find(child_id), self._runs.linked(parent.id, child_id)
         published = self._published(parent, wanted) if child is None else None
         again = child is not None and before is not None and _to_be_retried(child, before, record)
-        # The link comes first: whoever dies after this line leaves a child that the sweeper knows of. It says that the
-        # child has been retried only once it has.
-        asked = before.attempt if again and before is not None else record.attempts
+        # The link comes first: whoever dies after this line leaves a child that the sweeper knows of.
         since = child.attempt + again if child is not None else 0
         sealed = seal(self._tenant, parent.id, child_id, token)
-        link = ChildLink(child_id, asked, sealed, now_ms(), since, self._attempt)
-        self._runs.link(parent.id, link)
+        self._runs.link(parent.id, ChildLink(child_id, record.attempts, sealed, now_ms(), since, self._attempt))
         if published is not None:
             with _places():
                 self._start(published, parent, record, wanted.data)
         elif again:
             with suppress(Conflict), _places():  # somebody else has just retried it
                 retry(self._tenant, child_id)
-            self._runs.link(parent.id, replace(link, attempt=record.attempts))
         # Looked at after the link is there: whoever ends a run ends it first and looks for links second.
         if self._runs.get(parent.id).ended:
             self._give_up(child_id, PARENT_ENDED)
         now = self._runs.get(child_id)
         if now.status in ("completed", "failed"):  # of one that was cancelled, the execution may yet have to be stopped
-            self._runs.told(parent.id, child_id, link.token or b"")
+            self._runs.told(parent.id, child_id, sealed)
         return not now.ended
 
     def ended(self, child_id: str) -> Ended | None:
@@ -133,7 +129,10 @@ def _places() -> Iterator[None]:
 
 
 def _to_be_retried(child: Run, before: ChildLink, record: NodeRecord) -> bool:
-    """Whether the child's end is not this node's to settle: it comes from before, or from the run's own end."""
+    """Whether the child's end is not this node's to settle: it comes from before, or from the run's own end. Before is
+    also what a call that died had yet to retry.
+    """
     if child.status == "cancelled" and child.error == PARENT_ENDED:
         return True
-    return child.status in ("failed", "cancelled") and before.attempt < record.attempts
+    from_before = before.attempt < record.attempts or child.attempt < before.since
+    return child.status in ("failed", "cancelled") and from_before

@@ -10,7 +10,7 @@ from typing import Any, Final
 from shared.aws import states
 from shared.aws.s3 import TenantObjects
 from shared.clock import now_ms
-from shared.errors import Invalid, NotFound, Problem, RateLimited, Unavailable
+from shared.errors import Invalid, Problem, RateLimited, Unavailable
 from shared.ids import new_id
 from shared.runs.model import NodeRecord, Run
 from shared.runs.store import RunStore
@@ -57,7 +57,7 @@ def start(
     nobody asks for (a schedule, an event, a file) is written down as a run that has failed with `QuotaExceeded`.
     """
     runs = RunStore(TenantTable(tenant))
-    made = _find(runs, execution_id) if execution_id else None
+    made = runs.find(execution_id) if execution_id else None
     if made is not None and made.ended:
         return made
     execution_id = execution_id or new_id("ex")
@@ -111,13 +111,6 @@ def _refuse(runs: RunStore, run: Run, error: Mapping[str, Any]) -> Run:
     # Ended from the first: another delivery may have found a place for it meanwhile, and that run is not to be closed.
     refused = replace(run, status="failed", completed_at=run.created_at, error=error)
     return refused if runs.create(refused) else runs.get(run.id)
-
-
-def _find(runs: RunStore, execution_id: str) -> Run | None:
-    try:
-        return runs.get(execution_id)
-    except NotFound:
-        return None
 
 
 def _new(
