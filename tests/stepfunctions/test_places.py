@@ -85,10 +85,16 @@ def test_starting_it_again_takes_one_place(tenant):
 
 
 def test_a_run_that_was_over_before_it_could_be_written_again_leaves_no_place(tenant, monkeypatch):
-    first = _start(tenant, CAPPED, execution_id="ex_1")
-    RunStore(TenantTable(tenant)).close(first.id, "completed")
-    usage.release(tenant, first.id, "wf_test")
-    monkeypatch.setattr(start, "_find", lambda *_: None)  # both callers have looked before either wrote
+    reserve = usage.reserve
+
+    def overtaken(*args, **given):  # another caller comes between this one's look and its write
+        monkeypatch.setattr(usage, "reserve", reserve)
+        first = _start(tenant, CAPPED, execution_id="ex_1")
+        RunStore(TenantTable(tenant)).close(first.id, "completed")
+        usage.release(tenant, first.id, "wf_test")
+        return reserve(*args, **given)
+
+    monkeypatch.setattr(usage, "reserve", overtaken)
     assert _start(tenant, CAPPED, execution_id="ex_1").status == "completed"
     assert _open(tenant) == _open(tenant, "wf_test") == set()
     assert _counted(tenant) == 1
