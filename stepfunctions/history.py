@@ -118,6 +118,17 @@ def execution_view(tenant: Tenant, execution_id: str, whole_bytes: int = WHOLE_B
     return view
 
 
+def progress_view(tenant: Tenant, execution_id: str) -> Json:
+    """How far a run is: `{done, of, running}`, two counts and ids of nodes. A container is one node. Raises NotFound."""
+    history = _History(tenant, execution_id, journal_prefix(""))
+    statuses = {n.id: history.status(n, "") for n in history.plan.nodes.values() if not n.scope}
+    return {
+        "done": sum(status in _SETTLED for status in statuses.values()),
+        "of": len(statuses),
+        "running": [node for node, status in statuses.items() if status == "running"],
+    }
+
+
 def node_view(
     tenant: Tenant, execution_id: str, node_id: str, cursor: str | None, limit: int, whole_bytes: int
 ) -> Json:
@@ -162,9 +173,9 @@ def events(tenant: Tenant, execution_id: str, after: str, limit: int) -> Json:
 
 
 class _History:
-    """A run, its plan and its records by node and scope."""
+    """A run, its plan and its records by node and scope, as far as their keys start with `prefix`."""
 
-    def __init__(self, tenant: Tenant, execution_id: str) -> None:
+    def __init__(self, tenant: Tenant, execution_id: str, prefix: str = _EVERYTHING) -> None:
         runs = RunStore(TenantTable(tenant))
         self.run: Run = runs.get(execution_id)
         self.plan: Plan = plans.load(tenant, self.run.plan)
@@ -172,7 +183,7 @@ class _History:
         own: dict[tuple[str, str], NodeRecord] = {}
         packed: dict[tuple[str, str], NodeRecord] = {}
         # Of packs, a later one is right: pure nodes are computed again.
-        for item in runs.journal(execution_id, _EVERYTHING):
+        for item in runs.journal(execution_id, prefix):
             for record in records_of(item):
                 known = packed if "pack" in item else own
                 if record.status != "pending" or known is own:

@@ -24,6 +24,7 @@ from shared.tasks.service import TaskService
 from shared.tenancy import Principal, Tenant
 from stepfunctions import control, fire
 from stepfunctions.engine.payloads import Value
+from stepfunctions.history import progress_view
 from stepfunctions.manual import execute
 from stepfunctions.start import payload_objects
 
@@ -243,7 +244,9 @@ class Toolbox:
 
 
 def shown(tenant: Tenant, run: Run) -> Result:
-    """A run as a tool's result: `{execution_id, status}` with `output`, `error`, `tasks` or `message` as it is."""
+    """A run as a tool's result: `{execution_id, status}`, with `output` or `error` where it has ended, else with
+    `progress`, `message` and perhaps `tasks`.
+    """
     value: dict[str, Any] = {"execution_id": run.id, "status": run.status}
     if run.status == "completed":
         output = None
@@ -257,13 +260,18 @@ def shown(tenant: Tenant, run: Run) -> Result:
     elif run.ended:
         error = run.error or {"error": "Cancelled", "message": "the run was cancelled", "node_id": None}
         value["error"] = {name: error.get(name) for name in ("error", "message", "node_id")}
-    elif _rests(run):
-        tasks = TaskService(tenant).open_tasks(run.id)
-        value["tasks"] = [{"task_id": t.id, "title": t.title} for t in tasks]
-        value["message"] = "It waits for a person to answer. Ask again later with get_run."
     else:
-        value["message"] = "It has not ended. Ask again with get_run."
+        value |= _unfinished(tenant, run)
     return Result(value, is_error=run.status in ("failed", "cancelled"))
+
+
+def _unfinished(tenant: Tenant, run: Run) -> dict[str, Any]:
+    told: dict[str, Any] = {"progress": progress_view(tenant, run.id)}
+    if _rests(run):
+        tasks = TaskService(tenant).open_tasks(run.id)
+        told["tasks"] = [{"task_id": t.id, "title": t.title} for t in tasks]
+        return {**told, "message": "It waits for a person to answer. Ask again later with get_run."}
+    return {**told, "message": "It has not ended. Ask again with get_run."}
 
 
 def _rests(run: Run) -> bool:

@@ -21,7 +21,8 @@ from shared.webhooks_out import service
 from shared.webhooks_out.model import DeliveryStatus, WebhookSubscription
 
 router = APIRouter(prefix="/webhook-subscriptions", tags=["webhook-subscriptions"])
-Reader = Annotated[Principal, require("viewer", "webhook_subscriptions:read")]
+# Not viewers: of many chat systems the address is all that one needs to write there.
+Reader = Annotated[Principal, require("editor", "webhook_subscriptions:read")]
 Writer = Annotated[Principal, require("editor", "webhook_subscriptions:write")]
 OfStatus = Annotated[DeliveryStatus | None, Query(alias="status")]
 

@@ -13,6 +13,7 @@ from stepfunctions import mcp_tools
 from tests.functions.api.over_mcp import talk
 from tests.functions.api.test_webhooks import key_with
 from tests.functions.api.workflows_over_http import Json, adder, asker, created, made, node, problem, workflow
+from tests.stepfunctions.engine.watch import wait_for
 
 NUMBER = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
 ACCEPT = {"accept": "application/json, text/event-stream"}
@@ -246,10 +247,17 @@ def test_a_long_run_is_asked_for_later(api_client, key, machines, monkeypatch, h
     first = call(key, "long", {}).structured_content
     assert first["status"] in ("pending", "running")
     assert "get_run" in first["message"]
-    assert call(key, "get_run", {"execution_id": first["execution_id"]}).structured_content["status"] == "running"
+    assert first["progress"]["of"] == 3
+    run = {"execution_id": first["execution_id"]}
+    now = wait_for(lambda: _at_work(call(key, "get_run", run).structured_content), "the run to be at a node")
+    assert (now["status"], now["progress"]["running"], now["progress"]["of"]) == ("running", ["get"], 3)
     http.release("long")
-    last = call(key, "get_run", {"execution_id": first["execution_id"], "wait_seconds": 20})
-    assert last.structured_content == {"execution_id": first["execution_id"], "status": "completed", "output": 200}
+    last = call(key, "get_run", {**run, "wait_seconds": 20})
+    assert last.structured_content == {**run, "status": "completed", "output": 200}
+
+
+def _at_work(told):
+    return told if told["progress"]["running"] else None
 
 
 def test_a_run_that_asks_a_person_says_so_and_can_be_cancelled(api_client, key, machines):
@@ -258,6 +266,7 @@ def test_a_run_that_asks_a_person_says_so_and_can_be_cancelled(api_client, key, 
     value = result.structured_content
     assert (result.is_error, value["status"], value["tasks"][0]["title"]) == (False, "paused", "May I?")
     assert "person" in value["message"]
+    assert value["progress"] == {"done": 1, "of": 3, "running": []}
     cancelled = call(key, "cancel_run", {"execution_id": value["execution_id"]})
     assert cancelled.structured_content["status"] == "cancelled"
     again = call(key, "cancel_run", {"execution_id": value["execution_id"]})

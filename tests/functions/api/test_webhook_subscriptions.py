@@ -129,7 +129,7 @@ def test_a_new_secret_is_shown_once(api_client, receiver):
 def test_who_may(api_client, other_client):
     one = subscribed(api_client)
     for role, scopes, reads, writes in (
-        ("viewer", None, 200, 403),
+        ("operator", None, 403, 403),
         ("editor", None, 200, 200),
         ("editor", ("webhook_subscriptions:read",), 200, 403),
         ("editor", ("webhooks:*",), 403, 403),
