@@ -7,7 +7,6 @@ request usually costs no write; what is reserved and not used is lost with the w
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from typing import Final
 
@@ -18,20 +17,18 @@ from shared.settings import settings
 from shared.store.keys import rate_of_address
 from shared.store.table import Change, Directory, TenantTable
 from shared.tenancy import Tenant
+from shared.usage import service as usage
 
 CACHE_KB_AN_HOUR: Final = 10_000_000  # ten gigabytes of cached values that a tenant may write in an hour
 _CACHE_CHUNK_KB: Final = 1_000  # a small part of that: many processes may each write a little
-DEFAULT_RATE: Final = 100  # requests a second and tenant; a tenant's record may hold its own `rate_limit`
 SHARED_LINKS_PER_HOUR: Final = 600  # that one address may open
 _WINDOW_S: Final = 10
-_RATE_CACHED_S: Final = 30.0
 _HOUR_S: Final = 3600
 _SPENT: Final = -1
 _MAX_HELD: Final = 10_000
 
 _lock = threading.Lock()
 _held: dict[str, tuple[int, int]] = {}  # slot → (window, reserved and not used)
-_rates: dict[str, tuple[float, int]] = {}
 
 
 def count_request(tenant: Tenant) -> None:
@@ -42,7 +39,7 @@ def count_request(tenant: Tenant) -> None:
         change = Change(set={"ttl": (window + 2) * _WINDOW_S}, add={"count": amount})
         return int(table.update(table.keys.rate(window), change)["count"])
 
-    rate = rate_of(table)
+    rate = rate_of(tenant)
     _take(tenant.id, rate * _WINDOW_S, _WINDOW_S, add, f"over {rate} requests a second; wait and try again")
 
 
@@ -91,17 +88,9 @@ def _count_address(what: str, address: str, setting: str, default: int) -> None:
     _take(mark, int(setting or default), _HOUR_S, add, f"too many requests for a {what} from here; try again later")
 
 
-def rate_of(table: TenantTable) -> int:
-    """The requests a second that a tenant may make."""
-    held = _rates.get(table.tenant.id)
-    if held and held[0] > time.monotonic():
-        return held[1]
-    rate = int((table.get(table.keys.tenant_meta()) or {}).get("rate_limit") or DEFAULT_RATE)
-    with _lock:
-        if len(_rates) >= _MAX_HELD:
-            _rates.clear()
-        _rates[table.tenant.id] = (time.monotonic() + _RATE_CACHED_S, rate)
-    return rate
+def rate_of(tenant: Tenant) -> int:
+    """The requests a second that a tenant may make, as it was at most half a minute ago."""
+    return usage.terms(tenant).quotas.requests_per_second
 
 
 def _take(
@@ -139,4 +128,3 @@ def forget() -> None:
     """Drop what this process has reserved and remembers. For tests."""
     with _lock:
         _held.clear()
-        _rates.clear()

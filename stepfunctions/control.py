@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from shared.aws import kms, states
+from shared.clock import now_ms
 from shared.errors import Conflict, Unavailable
 from shared.runs.model import Run
 from shared.runs.store import RunStore
@@ -111,15 +112,15 @@ def retriable(tenant: Tenant, execution_id: str) -> Run:
 
 
 def reopen(tenant: Tenant, run: Run, plan: Plan) -> Run:
-    """Start the next attempt of a run whose journal is ready for it. Raises Conflict if somebody else was first,
-    RateLimited where there is no place for it.
+    """Start the next attempt of a run whose journal is ready for it; it has the plan's whole time. Raises Conflict if
+    somebody else was first, RateLimited where there is no place for it.
     """
     runs = _runs(tenant)
     before = runs.parked(run.id)
     capped = plan.max_concurrency is not None
     child = run.parent is not None
     usage.reserve(tenant, run.id, run.workflow_id, most=plan.max_concurrency, again=True, child=child)
-    again = runs.reopen(replace(run, capped=capped))
+    again = runs.reopen(replace(run, capped=capped, deadline=now_ms() + plan.timeout_seconds * 1000))
     if again is None:  # whoever was first has the place, and gives it back
         raise Conflict(f"execution {run.id} is being retried already", code="not_failed")
     for state, sealed in before:

@@ -58,7 +58,7 @@ def failed(detail: Mapping[str, Any]) -> list[str]:
         _cannot(tenant, found.run, wanted, "it is not published")
         return []
     manual = [node for node, kind in version.triggers if kind == "manual_trigger"]
-    if version.triggers and not manual:
+    if (version.triggers or version.disabled) and not manual:
         _cannot(tenant, found.run, wanted, "it has no manual trigger")
         return []
     run = _start(tenant, version, manual[0] if manual else None, found)

@@ -1,6 +1,7 @@
 """Reading a run back: what its nodes did, with their values, from the journal and the plan.
 
-A node's inputs are not stored where a connection delivered them; they are the outputs of the nodes before it.
+A node's inputs are not stored where a connection delivered them; they are the outputs of the nodes before it, or what
+its container hands to the pass. The `state` that `config.result` or several last nodes have made is not kept: left out.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from shared.clock import iso
 from shared.errors import BadRequest, Conflict, NotFound
 from shared.ids import digest
 from shared.nodes.base import AFTER
+from shared.nodes.registry import get
 from shared.runs.model import NodeRecord, NodeStatus, Origin, Run, Stored
 from shared.runs.store import RunStore
 from shared.store import pages
@@ -119,7 +121,7 @@ def execution_view(tenant: Tenant, execution_id: str, whole_bytes: int = WHOLE_B
 
 
 def progress_view(tenant: Tenant, execution_id: str) -> Json:
-    """How far a run is: `{done, of, running}`, two counts and ids of nodes. A container is one node. Raises NotFound."""
+    """How far a run is: `{done, of, running}`, two counts and ids of nodes; containers are one. Raises NotFound."""
     history = _History(tenant, execution_id, journal_prefix(""))
     statuses = {n.id: history.status(n, "") for n in history.plan.nodes.values() if not n.scope}
     return {
@@ -285,11 +287,36 @@ class _History:
             record = self.records.get((edge.source, scope))
             return record.outputs.get(edge.source_port) if record and record.status in _SETTLED else None
         outer, _, rest = scope.rpartition(f"{container}/")
-        index = int(rest)
-        if edge.source_port == "index":
-            return {"v": index}
-        items = self._items(container, outer.rstrip("/"))
-        return {"v": items[index]} if edge.source_port == "item" and index < len(items) else None
+        place, number = outer.rstrip("/"), int(rest)
+        match edge.source_port:
+            case "index" | "iteration":
+                return {"v": number}
+            case "item":
+                items = self._items(container, place)
+                return {"v": items[number]} if number < len(items) else None
+            case "state" if number:
+                return self._result(container, f"{outer}{container}/{number - 1}")
+            case "state":
+                return self._had(container, place, "initial")
+        return self._had(container, place, edge.source_port)
+
+    def _had(self, container: str, scope: str, port: str) -> Stored | None:
+        """What a container was given there, which may be null; None if that is not recorded, or it has no such port."""
+        node = self.plan.nodes[container]
+        stored = self.inputs(node, scope).get(port)
+        if isinstance(stored, Mapping):
+            return stored
+        return None if port in node.inputs or port not in get(node.type).inputs else {"v": None}
+
+    def _result(self, container: str, scope: str) -> Stored | None:
+        """What a pass gave, if that is what its only last node did."""
+        members = self.plan.members[container]
+        sinks = set(members) - {e.source for m in members for e in self.plan.incoming[m]}
+        last = self.plan.nodes[sinks.pop()] if len(sinks) == 1 else None
+        record = None if last is None else self.records.get((last.id, scope))
+        if last is None or record is None or self.plan.nodes[container].config.get("result"):
+            return None
+        return record.outputs.get(last.outputs[0], {"v": None}) if last.outputs else {"v": None}
 
     def _items(self, container: str, scope: str) -> list[Any]:
         """The list that a loop went through there; an empty one if it lies no longer in S3."""

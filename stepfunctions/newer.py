@@ -45,13 +45,7 @@ def version_for(tenant: Tenant, run: Run, version: WhichVersion) -> tuple[Run, P
     if run.triggered_by.get("kind") == SINGLE_NODE:
         raise Conflict(f"execution {run.id} ran a single node, which has no versions", code="single_node")
     published = runnable(tenant, run.workflow_id, version)
-    moved = replace(
-        run,
-        version=published.version,
-        plan=published.plan,
-        machine=published.machine,
-        deadline=run.created_at + published.timeout_seconds * 1000,
-    )
+    moved = replace(run, version=published.version, plan=published.plan, machine=published.machine)
     return moved, plans.load(tenant, published.plan)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
+from shared.log import logger
 from shared.nodes.base import Call
 from shared.nodes.world import (
     Aws,
@@ -40,6 +41,11 @@ class Outside(NodeLog):
     def instead(self, node_id: str, call: Call) -> None:
         """Nothing stands in for a node of a run."""
         del node_id, call
+
+    def announce(self, node_id: str, level: str, characters: int) -> None:
+        """A line about the node's line in the function's log, where an operator can look and be alarmed."""
+        facts = {"tenant_id": self._tenant.id, "execution_id": self._execution, "node_id": node_id}
+        getattr(logger("nodes"), level)("node log", **facts, characters=characters)
 
     @property
     def openai_base_url(self) -> str:

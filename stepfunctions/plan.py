@@ -25,8 +25,8 @@ class BoundNode:
     """A node with everything that its type and its config say, so that the runner looks nothing up.
 
     `names` are the references of its expressions; `waits_for` the nodes of its scope that it depends on;
-    `pure`: may be computed again at any time (a container is pure when its whole body is). `opened`: a container whose
-    passes the state machine runs, since something in them rests.
+    `pure`: may be computed again at any time, and comes to the same (a container is pure when its whole body is).
+    `opened`: a container whose passes the state machine runs, since something in them rests.
     """
 
     id: str
@@ -168,7 +168,7 @@ class Plan:
     @cached_property
     def digest(self) -> str:
         """The hash of the whole plan: its name in S3."""
-        return hashlib.sha256(canonical(self.as_dict())).hexdigest()
+        return hashlib.sha256(exact(self.as_dict())).hexdigest()
 
     def as_dict(self) -> dict[str, Any]:
         """The plan as JSON."""
@@ -211,6 +211,11 @@ class Plan:
 def _bound(data: Mapping[str, Any]) -> BoundNode:
     tuples = {k: tuple(data[k]) for k in ("templates", "outputs", "required", "multiple", "waits_for")}
     return BoundNode(**{**data, **tuples, "names": tuple(tuple(p) for p in data["names"])})
+
+
+def exact(value: Any) -> bytes:
+    """The text of a value in its own order, which counts: the first case of a switch wins, forms have an order."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def canonical(value: Any) -> bytes:

@@ -9,7 +9,7 @@ from typing import Final
 from shared.aws.s3 import TenantObjects
 from shared.settings import settings
 from shared.tenancy import Tenant
-from stepfunctions.plan import Plan, canonical
+from stepfunctions.plan import Plan, exact
 
 _KEPT: Final = 64
 _cache: OrderedDict[tuple[str, str], Plan] = OrderedDict()
@@ -21,7 +21,7 @@ def _objects(tenant: Tenant) -> TenantObjects:
 
 def store(tenant: Tenant, plan: Plan) -> None:
     """Write a plan under its digest."""
-    _objects(tenant).put(f"{plan.digest}.json", canonical(plan.as_dict()))
+    _objects(tenant).put(f"{plan.digest}.json", exact(plan.as_dict()))
 
 
 def load(tenant: Tenant, digest: str) -> Plan:

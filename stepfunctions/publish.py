@@ -40,6 +40,7 @@ def publish(tenant: Tenant, document: Document, version: int) -> Published:
 
 def published_of(plan: Plan, document: Document, express: str | None = None) -> Published:
     """What starting a plan takes, whose machine is there; `express`: the machine with which its runs begin."""
+    triggers = [n for n in document.nodes if isinstance(find(n.type), Trigger)]
     return Published(
         workflow_id=plan.workflow_id,
         version=plan.version,
@@ -47,7 +48,8 @@ def published_of(plan: Plan, document: Document, express: str | None = None) -> 
         machine=plan.machine,
         timeouts=tuple(q.timeout_seconds for q in plan.questions),
         timeout_seconds=plan.timeout_seconds,
-        triggers=tuple((n.id, n.type) for n in document.nodes if isinstance(find(n.type), Trigger)),
+        triggers=tuple((n.id, n.type) for n in triggers if not n.disabled),
+        disabled=tuple(n.id for n in triggers if n.disabled),
         webhooks={n.id: dict(n.config) for n in document.nodes if n.type == "http_webhook" and not n.disabled},
         express=express,
         max_concurrency=plan.max_concurrency,

@@ -24,8 +24,9 @@ class Beside:
 class Published:
     """`plan` and `machine` are hashes, `timeouts` the seconds of the questions by position.
 
-    `triggers` are `(node id, type)` in document order; `express` is the machine with which runs begin, if that is
-    another (see `stepfunctions.tier`). `canary` is that of which its runs are, `beside` the one beside it.
+    `triggers` are `(node id, type)` in document order, without those that are `disabled`; `express` is the machine with
+    which runs begin, if that is another (see `stepfunctions.tier`). `canary` is that of which its runs are, `beside`
+    the one beside it.
     """
 
     workflow_id: str
@@ -38,6 +39,7 @@ class Published:
     webhooks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     express: str | None = None
     max_concurrency: int | None = None
+    disabled: tuple[str, ...] = ()
     canary: str | None = None
     beside: Beside | None = None
 
@@ -53,6 +55,7 @@ class Published:
                 **data,
                 "timeouts": tuple(data["timeouts"]),
                 "triggers": tuple((node, kind) for node, kind in data["triggers"]),
+                "disabled": tuple(data.get("disabled", ())),
             }
         )
 

@@ -15,6 +15,7 @@ from shared.runs.store import RunStore
 from shared.store.keys import journal_prefix
 from shared.store.table import Item
 from stepfunctions.engine.journal import records_of
+from stepfunctions.engine.repeats import TOO_MANY_FAILURES
 from stepfunctions.plan import Plan
 
 Place: TypeAlias = tuple[str, str]  # scope, node
@@ -43,7 +44,8 @@ class Recorded:
         """Whether a retry takes this record back: a failure that ended its scope, a question that nobody can answer.
 
         What was in flight keeps its lease — its call may still be running, and if not, the lease runs out. A failure
-        that the loop around it put up with, or that lies in a loop which is over, is part of what is kept.
+        that the loop around it put up with, or that lies in a loop which is over, is part of what is kept; those of
+        which the loop said that they were too many are taken back with its own.
         """
         if record.status == "paused":
             return record.task is not None and record.task not in self.answerable
@@ -53,8 +55,10 @@ class Recorded:
             return True
         outer, loop = around(record.scope)
         over = self.at((outer, loop))
-        if over is None or self.plan.nodes[loop].config.get("on_item_error", "fail") != "fail":
+        if over is None:
             return False
+        if self.plan.nodes[loop].config.get("on_item_error", "fail") != "fail":
+            return over.error is not None and over.error["error"] == TOO_MANY_FAILURES and self.starts_anew(over)
         return over.status not in SETTLED or self.starts_anew(over)
 
     def is_over(self, scope: str) -> bool:

@@ -24,7 +24,6 @@ from stepfunctions.prefill import create
 from stepfunctions.published import Published
 
 _UNATTENDED: Final = ("schedule", "event", "file", "error")  # nobody is told at once, and nothing comes again
-NOBODY: Final[Mapping[str, Any]] = {"kind": "system", "id": None, "user": None}
 
 
 def payload_objects(tenant: Tenant) -> TenantObjects:
@@ -168,7 +167,13 @@ def _envelope(tenant: Tenant, run: Run, timeouts: tuple[int, ...]) -> dict[str, 
 
 
 def trigger_of(published: Published, wanted: str | None) -> str | None:
-    """The node at which the run starts: the one asked for, else the manual trigger, else the only one."""
+    """The node at which the run starts: the one asked for, else the manual trigger, else the only one. Disabled ones do
+    not count; a workflow that has only those is not started.
+    """
+    off = published.disabled
+    if wanted in off or (off and wanted is None and not published.triggers):
+        message = f"the trigger {wanted} is disabled" if wanted else f"every trigger is disabled: {', '.join(off)}"
+        raise Invalid(message, errors=[Problem("disabled_trigger", message, "trigger_node", wanted)])
     if not published.triggers:
         if wanted is not None:
             raise Invalid("the workflow has no triggers", errors=[_unknown(wanted)])

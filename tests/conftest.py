@@ -21,7 +21,8 @@ import pytest
 from moto.dynamodb.responses import DynamoHandler
 
 from infrastructure.local import cloud
-from tests import http_api
+from tests import echo_server, http_api
+from tests.echo_server import EchoServer
 from tests.jwks_server import KeyServer, serving
 from tests.servers.fixtures import mariadb_server as mariadb_server
 from tests.servers.fixtures import postgres_server as postgres_server
@@ -146,4 +147,15 @@ def key_server(aws: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator
     with serving() as server:
         monkeypatch.setenv("SW_JWKS_URL", server.url)
         forget_everything()
+        yield server
+
+
+@pytest.fixture
+def http(aws: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[EchoServer]:
+    """A local HTTP service that nodes and deliveries may reach; what it got stands in `seen`."""
+    from shared.settings import settings
+
+    with echo_server.serving() as server:
+        monkeypatch.setenv("SW_ALLOWED_HOSTS", server.host)
+        settings.cache_clear()
         yield server

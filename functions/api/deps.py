@@ -36,6 +36,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, Header, Query, Request, Response
@@ -120,6 +121,9 @@ async def _paging(
 
 
 Paged = Annotated[Paging, Depends(_paging)]
+OfWorkflow = Annotated[str | None, Query(max_length=100, pattern=r"^[A-Za-z0-9_-]+$")]
+First = Annotated[date | None, Query(alias="from", description="the first day (UTC); usually 30 days up to `to`")]
+Last = Annotated[date | None, Query(alias="to", description="the last day; usually today")]
 
 
 def etag_of(version: int) -> str:

@@ -19,29 +19,29 @@ PACKAGES: Final = ("functions", "shared", "stepfunctions")
 ROOT: Final = Path(__file__).resolve().parents[2]
 
 
-def sources(root: Path = ROOT) -> Iterator[Path]:
+def sources() -> Iterator[Path]:
     """Every file of the packages that run in functions, in a stable order."""
     for package in PACKAGES:
-        for path in sorted((root / package).rglob("*")):
+        for path in sorted((ROOT / package).rglob("*")):
             if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".txt":
                 yield path
 
 
-def fingerprint(root: Path = ROOT) -> str:
+def fingerprint() -> str:
     """16 hex digits that change when a source does."""
     digest = hashlib.sha256()
-    for path in sources(root):
-        digest.update(f"{path.relative_to(root)}\0".encode())
+    for path in sources():
+        digest.update(f"{path.relative_to(ROOT)}\0".encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
 
-def build(root: Path = ROOT) -> bytes:
+def build() -> bytes:
     """A zip file. A source that does not compile goes in without bytecode: the function that needs it says so."""
     buffer = io.BytesIO()
     with tempfile.TemporaryDirectory() as scratch, zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sources(root):
-            name = str(path.relative_to(root))
+        for path in sources():
+            name = str(path.relative_to(ROOT))
             archive.write(path, name)
             compiled = Path(scratch) / "module.pyc"
             if path.suffix == ".py" and _compile(path, name, compiled):

@@ -40,13 +40,13 @@ def write_private(path: Path, value: Any) -> None:
     scratch.replace(path)
 
 
-def seed(api_url: str, keep: Path, names: tuple[str, ...] = ("First tenant", "Second tenant")) -> list[SeededTenant]:
+def seed(api_url: str, keep: Path) -> list[SeededTenant]:
     """The tenants of an earlier start, read from `keep`, if their keys still work; fresh ones otherwise."""
     kept = [SeededTenant(**entry) for entry in json.loads(keep.read_text())] if keep.exists() else []
     with httpx.Client(base_url=api_url, timeout=30, trust_env=False) as http:
         if kept and all(_still_there(http, tenant) for tenant in kept):
             return kept
-        tenants = [sign_up(http, name) for name in names]
+        tenants = [sign_up(http, name) for name in ("First tenant", "Second tenant")]
     write_private(keep, [asdict(tenant) for tenant in tenants])
     return tenants
 

@@ -17,9 +17,9 @@ def pids(scratch: Path, function_name: str | None = None) -> list[int]:
     return sorted(pid for pid, command in _processes() if mark in command)
 
 
-def outlast(scratch: Path, grace: float = 5) -> None:
-    """Wait until the workers have ended, as they do when MiniStack has; after `grace` seconds, kill them."""
-    deadline = time.monotonic() + grace
+def outlast(scratch: Path) -> None:
+    """Wait until the workers have ended, as they do when MiniStack has; after five seconds, kill them."""
+    deadline = time.monotonic() + 5
     while left := pids(scratch):
         if time.monotonic() > deadline:
             for pid in left:

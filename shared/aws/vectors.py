@@ -91,13 +91,11 @@ class VectorIndex:
         for begin in range(0, len(keys), _PUT):
             self._call("delete_vectors", keys=list(keys[begin : begin + _PUT]))
 
-    def present(self, keys: Sequence[str]) -> list[str]:
-        """Those of the keys that are there."""
-        found = []
+    def present(self, keys: Sequence[str], *, metadata: bool) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Those of the keys that are there, each with its metadata where that is wanted."""
         for begin in range(0, len(keys), _GET):
-            answer = self._call("get_vectors", keys=list(keys[begin : begin + _GET]))
-            found += [str(v["key"]) for v in answer["vectors"]]
-        return found
+            answer = self._call("get_vectors", keys=list(keys[begin : begin + _GET]), returnMetadata=metadata)
+            yield from ((str(v["key"]), v.get("metadata") or {}) for v in answer["vectors"])
 
     def all(self, *, metadata: bool) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """Every key, with its metadata where that is wanted."""

@@ -2,7 +2,8 @@
 
 A process keeps what it has loaded, and of a newer revision it loads the segments that it lacks. A write adds a segment
 and merges the ones before it that are not much larger, so a collection has few of them, and a passage is rewritten few
-times: about as often as its collection has doubled.
+times: about as often as its collection has doubled, and not any more once its segment is a large one. What loads and
+writes copies one segment at a time.
 """
 
 from __future__ import annotations
@@ -16,8 +17,6 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
-import numpy as np
-
 from shared.collections.filters import Condition
 from shared.collections.model import MAX_BYTES, MAX_VECTORS, CollectionRecord, Match, Passage, Segment
 from shared.collections.segments import Part, decoded, encoded, part_of
@@ -26,7 +25,7 @@ from shared.collections.view import View
 from shared.errors import NotFound, TooLarge, Unavailable
 from shared.ids import ulid
 
-_KEPT_BYTES: Final = 400_000_000  # of all collections in one process
+_KEPT_BYTES: Final = 600_000_000  # of all collections in one process
 _WRITE_SECONDS: Final = 60.0
 _READS: Final = 5
 
@@ -49,6 +48,7 @@ class Loaded:
             if held is not None and held.revision == record.revision:
                 return held  # another thread has loaded it meanwhile
             known = {part.id: part for part in held.parts} if held else {}
+            self._make_room(record)
             for segment in record.segments:
                 if segment.id not in known:
                     body = store.read_segment(record.id, segment.id)
@@ -69,6 +69,16 @@ class Loaded:
             total = sum(v.memory for v in self._views.values())
             while total > _KEPT_BYTES and len(self._views) > 1:
                 total -= self._views.popitem(last=False)[1].memory
+
+    def _make_room(self, record: CollectionRecord) -> None:
+        """Before one is loaded, so that there are not both it and what it will displace."""
+        with self._lock:
+            others = [name for name in self._views if name != record.id]
+            total = record.size + sum(self._views[name].memory for name in others)
+            for name in others:
+                if total <= _KEPT_BYTES:
+                    return
+                total -= self._views.pop(name).memory
 
     def _held(self, collection_id: str) -> View | None:
         with self._lock:
@@ -113,14 +123,15 @@ class Embedded:
 
         return len(self._write(change).ids) if latest else 0
 
-    def delete(self, ids: Sequence[str], where: Condition | None) -> int:
-        """Remove passages by id, and all for which the condition holds; gives how many there were."""
+    def delete(self, ids: Sequence[str], where: Condition | None, within: Condition | None = None) -> int:
+        """Remove passages by id, and all for which `where` holds, of both those `within`; gives how many there were."""
 
         def change(view: View, record: CollectionRecord) -> Part:
             gone = {i for i in ids if i in view.place}
             if where is not None:
-                for part, rows in zip(view.parts, view.holding(where), strict=True):
-                    gone.update(part.ids[i] for i in np.flatnonzero(rows))
+                gone |= view.fitting(where)
+            if within is not None:
+                gone &= view.fitting(within)
             return part_of(ulid(), [], frozenset(gone), record.dimension)
 
         return len(self._write(change).removed)
@@ -139,14 +150,18 @@ class Embedded:
             time.sleep(random.uniform(0, min(1.0, 0.01 * 2**attempt)))  # noqa: S311 - spreads the writers
 
     def _committed(self, record: CollectionRecord, view: View, part: Part) -> bool:
-        after, merged = view.with_part(part)
-        if part.ids and after.size > MAX_BYTES:
-            raise TooLarge(f"an embedded collection has at most {MAX_BYTES:,} bytes; this would have {after.size:,}")
+        after, written = view.with_part(part)
+        if part.ids and after.weight > MAX_BYTES:
+            raise TooLarge(
+                f"an embedded collection has at most {MAX_BYTES:,} bytes of vectors and, counted twice, of texts and "
+                f"metadata; this would have {after.weight:,}"
+            )
         known = {s.id: s for s in record.segments}
-        if merged is not None:
-            body = encoded(merged)
-            known[merged.id] = Segment(merged.id, len(merged.ids), len(body))
-            self._store.write_segment(record.id, merged.id, body)
+        for new in written:
+            body = encoded(new)
+            known[new.id] = Segment(new.id, len(new.ids), len(body))
+            self._store.write_segment(record.id, new.id, body)
+            del body
         segments = tuple(known[p.id] for p in after.parts)
         try:
             committed = self._store.commit(
@@ -156,7 +171,7 @@ class Embedded:
             self._forget(record.id, {s.id for s in segments})
             raise
         if committed is None:
-            self._forget(record.id, {merged.id} if merged else set())
+            self._forget(record.id, {new.id for new in written})
             return False
         self._loaded.keep(record.id, after)
         self._forget(record.id, known.keys() - {s.id for s in segments})

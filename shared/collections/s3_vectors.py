@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -59,12 +59,13 @@ class S3Vectors:
         del text, k, where
         return None
 
-    def delete(self, ids: Sequence[str], where: Condition | None) -> int:
-        """Remove passages by id, and all for which the condition holds; gives how many there were."""
+    def delete(self, ids: Sequence[str], where: Condition | None, within: Condition | None = None) -> int:
+        """Remove passages by id, and all for which `where` holds, of both those `within`; gives how many there were."""
         with _reached():
-            gone = set(self._index.present(list(dict.fromkeys(ids))))
+            present = self._index.present(list(dict.fromkeys(ids)), metadata=within is not None)
+            gone = set(_fitting(present, within or All(())))
             if where is not None:
-                gone |= set(self._found(where))
+                gone |= set(self._found(where if within is None else All((where, within))))
             self._index.delete(sorted(gone))
         return len(gone)
 
@@ -74,8 +75,12 @@ class S3Vectors:
             return sum(1 for _ in self._index.all(metadata=False)) if where is None else len(self._found(where))
 
     def _found(self, where: Condition) -> list[str]:
-        holds = predicate(where)
-        return [key for key, metadata in self._index.all(metadata=True) if holds(_received(metadata))]
+        return _fitting(self._index.all(metadata=True), where)
+
+
+def _fitting(vectors: Iterable[tuple[str, Mapping[str, Any]]], where: Condition) -> list[str]:
+    holds = predicate(where)
+    return [key for key, metadata in vectors if holds(_received(metadata))]
 
 
 @contextmanager

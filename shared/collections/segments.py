@@ -6,7 +6,7 @@ import json
 import struct
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -59,19 +59,27 @@ def _part(
 ) -> Part:
     known = (len(t.encode(errors="replace")) + len(json.dumps(m)) for t, m in zip(texts, metadata, strict=True))
     sizes = np.fromiter(known, dtype=np.int64, count=len(ids)) + 4 * vectors.shape[1]
-    lengths = np.linalg.norm(vectors, axis=1).astype(np.float32)
+    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))  # `norm` makes two copies of all
     return Part(segment_id, ids, texts, list(metadata), vectors, lengths, sizes, removed)
 
 
 def joined(segment_id: str, parts: Sequence[tuple[Part, NDArray[np.bool_]]], removed: frozenset[str]) -> Part:
-    """One segment with the rows of several that are marked."""
+    """One segment with the rows of several that are marked; of one that keeps all, nothing is copied."""
+    [(first, whole), *more] = parts
+    if not more and whole.all():
+        return replace(first, id=segment_id, removed=removed)
     rows = [(part, np.flatnonzero(alive)) for part, alive in parts]
+    vectors = np.empty((sum(len(kept) for _, kept in rows), first.vectors.shape[1]), dtype=np.float32)
+    end = 0
+    for part, kept in rows:
+        begin, end = end, end + len(kept)
+        np.take(part.vectors, kept, axis=0, out=vectors[begin:end], mode="clip")  # other modes copy once more
     return Part(
         segment_id,
         [part.ids[i] for part, kept in rows for i in kept],
         [part.texts[i] for part, kept in rows for i in kept],
         [part.metadata[i] for part, kept in rows for i in kept],
-        np.concatenate([part.vectors[kept] for part, kept in rows]),
+        vectors,
         np.concatenate([part.lengths[kept] for part, kept in rows]),
         np.concatenate([part.sizes[kept] for part, kept in rows]),
         removed,
@@ -83,7 +91,8 @@ def encoded(part: Part) -> bytes:
     rows = {"ids": part.ids, "texts": part.texts, "metadata": part.metadata, "removed": sorted(part.removed)}
     text = json.dumps(rows, separators=(",", ":"))  # ASCII: half a surrogate pair survives
     body = zlib.compress(text.encode(), 1)
-    return _HEAD.pack(_MAGIC, part.vectors.shape[1], len(body)) + body + part.vectors.astype("<f4").tobytes()
+    vectors = np.ascontiguousarray(part.vectors, dtype="<f4")
+    return b"".join((_HEAD.pack(_MAGIC, vectors.shape[1], len(body)), body, vectors.data))
 
 
 def decoded(segment_id: str, body: bytes) -> Part:

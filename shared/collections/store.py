@@ -15,15 +15,10 @@ from shared.errors import Conflict, NotFound, PreconditionFailed, TooLarge
 from shared.settings import settings
 from shared.store.keys import Key
 from shared.store.pages import Listing, listing_of
-from shared.store.table import Attr, Change, ConditionFailed, Item, TenantTable, Write
+from shared.store.table import Attr, Change, ConditionFailed, Item, TenantTable, Write, stored
 from shared.store.versions import still_at
 
 _PAGE: Final = 1_000
-
-
-def stored(record: CollectionRecord) -> Item:
-    """A record as an item."""
-    return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(record).items() if v is not None}
 
 
 def collection_of(item: Item) -> CollectionRecord:

@@ -17,6 +17,7 @@ from shared.collections.segments import Part, joined, scores
 from shared.ids import ulid
 
 _SMALL: Final = 128  # rows: segments up to twice this are merged whatever comes
+_MERGED: Final = 64_000_000  # bytes in memory: no larger one is made of several, so that a merge needs little beside
 Rows: TypeAlias = NDArray[np.bool_]
 
 
@@ -42,8 +43,14 @@ class View:
 
     @property
     def size(self) -> int:
-        """The bytes of its passages that count for the collection's quota."""
-        return sum(int(part.sizes[alive].sum()) for part, alive in zip(self.parts, self.alive, strict=True))
+        """The bytes of its passages: vectors, texts and metadata."""
+        return sum(int(part.sizes[alive].sum()) for part, alive in self._rows)
+
+    @property
+    def weight(self) -> int:
+        """The same with those of texts and metadata counted twice: what `MAX_BYTES` bounds."""
+        vectors = sum(int(alive.sum() * part.vectors.shape[1] * 4) for part, alive in self._rows)
+        return 2 * self.size - vectors
 
     @property
     def memory(self) -> int:
@@ -51,9 +58,13 @@ class View:
         words = 3 * sum(part.memory - part.vectors.nbytes for part in self.parts) if "_keywords" in vars(self) else 0
         return sum(part.memory for part in self.parts) + words
 
+    @property
+    def _rows(self) -> list[tuple[Part, Rows]]:
+        return list(zip(self.parts, self.alive, strict=True))
+
     @cached_property
     def _keywords(self) -> Keywords:
-        return Keywords([text for part in self.parts for text in part.texts])
+        return Keywords([part.texts[row] for part, alive in self._rows for row in np.flatnonzero(alive)])
 
     def holding(self, where: Condition | None) -> list[Rows]:
         """Of each part, the rows that are alive and for which the condition holds."""
@@ -62,8 +73,13 @@ class View:
         holds = predicate(where)
         return [
             alive & np.fromiter((holds(m) for m in part.metadata), dtype=np.bool_, count=len(part.ids))
-            for part, alive in zip(self.parts, self.alive, strict=True)
+            for part, alive in self._rows
         ]
+
+    def fitting(self, where: Condition) -> set[str]:
+        """The ids of the passages for which the condition holds."""
+        kept = zip(self.parts, self.holding(where), strict=True)
+        return {part.ids[row] for part, rows in kept for row in np.flatnonzero(rows)}
 
     def nearest(self, vector: Sequence[float], k: int, where: Condition | None = None) -> list[Match]:
         """The `k` passages nearest to a vector. Exact: every passage is compared."""
@@ -73,8 +89,10 @@ class View:
 
     def with_words(self, text: str, k: int, where: Condition | None = None) -> list[Match]:
         """The `k` best passages by BM25 among those that have a word of the text."""
-        points = self._keywords.scores(text)
-        found = np.split(points, np.cumsum([len(part.ids) for part in self.parts])[:-1]) if self.parts else []
+        found = [np.zeros(len(alive), dtype=np.float32) for alive in self.alive]
+        points = np.split(self._keywords.scores(text), np.cumsum([int(alive.sum()) for alive in self.alive]))
+        for values, alive, scored in zip(found, self.alive, points, strict=False):  # the last split holds nothing
+            values[alive] = scored
         kept = [rows & (values > 0) for rows, values in zip(self.holding(where), found, strict=True)]
         return self._best(found, k, kept)
 
@@ -94,22 +112,32 @@ class View:
         part = self.parts[number]
         return Match(part.ids[row], part.texts[row], part.metadata[row], score)
 
-    def with_part(self, part: Part) -> tuple[View, Part | None]:
+    def with_part(self, part: Part) -> tuple[View, list[Part]]:
         """The next revision, with one more segment, which takes in the ones before it that are not much larger.
 
-        Gives also the segment that is to be written, if there is anything in it. All become one where most rows of
-        the collection are of passages that were replaced or removed.
+        Gives also the segments that are to be written: that one, if there is anything in it, and in the place of each
+        of which a third of the rows was replaced or removed by now, one with the others.
         """
         both = View(self.revision + 1, self.metric, [*self.parts, part])
-        start, rows = len(self.parts), len(part.ids)
+        start, rows, memory = len(self.parts), len(part.ids), part.memory
         while start and len(self.parts[start - 1].ids) <= 2 * max(rows, _SMALL):
+            memory += self.parts[start - 1].memory
+            if memory > _MERGED:
+                break
             start -= 1
             rows += len(self.parts[start].ids)
-        if 2 * len(both.place) < sum(len(p.ids) for p in both.parts):
-            start = 0
-        before = {id_ for p in self.parts[:start] for id_ in p.ids}
-        removed = frozenset().union(*(p.removed for p in both.parts[start:])) & before
-        merged = joined(ulid(), list(zip(both.parts[start:], both.alive[start:], strict=True)), removed)
-        if not merged.ids and not merged.removed:
-            return View(both.revision, self.metric, self.parts[:start]), None
-        return View(both.revision, self.metric, [*self.parts[:start], merged]), merged
+        kept: list[Part] = []
+        written: list[Part] = []
+        for group in (*([each] for each in both._rows[:start]), both._rows[start:]):
+            [(one, alive), *more] = group
+            if one is not part and not more and 3 * int(alive.sum()) >= 2 * len(one.ids):
+                kept.append(one)
+                continue
+            removed = frozenset().union(*(p.removed for p, _ in group))
+            if removed:
+                removed &= {id_ for p in kept for id_ in p.ids}
+            merged = joined(ulid(), group, removed)
+            if merged.ids or merged.removed:
+                kept.append(merged)
+                written.append(merged)
+        return View(both.revision, self.metric, kept), written

@@ -177,7 +177,11 @@ KINDS: Final[Mapping[str, Mapping[str, Any]]] = {
     "notification": _kind(
         "Notification service",
         ("url",),
-        url=_text("Address", "An Apprise URL: slack://…, msteams://…, discord://…, tgram://…, twilio://…"),
+        url=_text(
+            "Address",
+            "A webhook's https://…, or an Apprise URL: slack://…, discord://…, tgram://…, workflows://… (Teams), "
+            "twilio://…, vonage://…, msgbird://…",
+        ),
     ),
 }
 

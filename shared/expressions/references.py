@@ -84,6 +84,7 @@ _FUNCTIONS: Final = frozenset(
         "zip",
     }
 )
+_UNREPEATABLE: Final = frozenset({"millis", "now", "random", "shuffle"})  # a second evaluation gives something else
 _OF_CONTEXT: Final = {"string": 1, "keys": 1, "spread": 1, "boolean": 1, "not": 1, "each": 2, "sift": 2, "lookup": 2}
 _WHOLE: Final = "name what you read: the scope as a whole cannot be read"
 _ABOVE: Final = "name what you read: % and @ reach back to what is above it"
@@ -93,10 +94,13 @@ _LISTS: Final = ("expressions", "arguments", "terms")
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """What an expression reads, or what is wrong with it."""
+    """What an expression reads, or what is wrong with it. `unrepeatable`: the functions that it calls of those that
+    give something else each time.
+    """
 
     names: frozenset[tuple[str, ...]]
     problems: tuple[str, ...] = ()
+    unrepeatable: frozenset[str] = frozenset()
 
 
 @lru_cache(maxsize=4_096)
@@ -120,7 +124,8 @@ def analyse(expression: str) -> Analysis:
         return Analysis(frozenset(), ("does not parse: it is nested too deeply",))
     unknown = sorted(walk.called - walk.bound - _FUNCTIONS)
     problems = [*walk.problems, *(f"${name} is not defined" for name in unknown)]
-    return Analysis(frozenset(walk.names), tuple(dict.fromkeys(problems)))
+    unrepeatable = _UNREPEATABLE & (walk.called - walk.bound)
+    return Analysis(frozenset(walk.names), tuple(dict.fromkeys(problems)), unrepeatable)
 
 
 class _Walk:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from shared.expressions.pieces import pieces
+
 Evaluate = Callable[[str], Any]
 
 
@@ -61,43 +63,25 @@ def _parts(text: str) -> Iterator[Part]:
 
 
 def end_of(text: str, at: int) -> int:
-    """Where the `}}` of the expression that begins here stands: outside quotes, comments and JSONata's own braces.
+    """Where the `}}` of the expression that begins here stands: outside texts, patterns, comments, names in backquotes
+    and JSONata's own braces.
 
     Raises TemplateError.
     """
     depth = 0
-    while at < len(text):
-        char = text[at]
-        if char in "\"'`":
-            at = _quoted(text, at)
-            continue
-        if text.startswith("/*", at):
-            close = text.find("*/", at + 2)
-            if close < 0:
-                break
-            at = close + 2
+    for kind, start, _ in pieces(text, at):
+        char = text[start]
+        if kind == "open":
+            raise TemplateError(f"a {char} is not closed")
+        if kind != "sign":
             continue
         if char == "{":
             depth += 1
         elif char == "}":
-            if depth == 0 and text.startswith("}}", at):
-                return at
+            if depth == 0 and text.startswith("}}", start):
+                return start
             depth -= 1
-        at += 1
     raise TemplateError("a {{ has no }}")
-
-
-def _quoted(text: str, at: int) -> int:
-    quote = text[at]
-    at += 1
-    while at < len(text):
-        if text[at] == "\\" and quote != "`":
-            at += 2
-            continue
-        if text[at] == quote:
-            return at + 1
-        at += 1
-    raise TemplateError(f"a {quote} is not closed")
 
 
 def is_template(value: Any) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Final
 
 from shared.clock import now_ms
@@ -10,7 +9,7 @@ from shared.errors import NotFound
 from shared.invitations.model import Invitation
 from shared.store.keys import Key
 from shared.store.pages import Listing, listing_of
-from shared.store.table import Attr, Change, ConditionFailed, Item, TenantTable, Write
+from shared.store.table import Attr, Change, ConditionFailed, Item, TenantTable, Write, stored
 
 _KEPT_S: Final = 90 * 86_400  # after it has expired
 _open: Final = Attr("PK").exists() & Attr("accepted_at").not_exists() & Attr("revoked_at").not_exists()
@@ -43,8 +42,9 @@ class InvitationStore:
 
     def add(self, invitation: Invitation) -> None:
         """Write a new invitation."""
-        values = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(invitation).items() if v is not None}
-        self._table.create(self._key(invitation.id), {**values, "ttl": invitation.expires_at // 1000 + _KEPT_S})
+        self._table.create(
+            self._key(invitation.id), {**stored(invitation), "ttl": invitation.expires_at // 1000 + _KEPT_S}
+        )
 
     def revoke(self, invitation_id: str) -> Invitation:
         """Nobody can accept it any more; one that was accepted stays so. Raises NotFound."""

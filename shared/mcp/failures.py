@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from shared.nodes.base import NodeError
 from shared.outbound.hosts import AddressRefused, NameNotFound
+from shared.outbound.statuses import worth_another_try
 
 _ANSWERS: Final = 5  # full ones, in one session
 
@@ -44,11 +45,11 @@ class Seen:
         """A transport that tells what happens to the messages sent."""
         return _Watching(inner, self)
 
-    def without_secrets(self, text: str) -> str:
-        """The text with nothing of the credential in it."""
+    def without_secrets(self, text: str, most: int) -> str:
+        """The text with nothing of the credential in it, cut only then to so many characters."""
         for secret in sorted(self._secrets, key=len, reverse=True):
             text = text.replace(secret, "…")
-        return text
+        return text[:most]
 
 
 class _Body(httpx2.AsyncByteStream):
@@ -100,9 +101,8 @@ def node_error(error: Exception, seen: Seen) -> NodeError:
     found = list(_leaves(error))
     for each in found:
         if isinstance(each, NodeError):
-            return NodeError(
-                each.error, seen.without_secrets(each.message), retry_after=each.retry_after, retryable=each.retryable
-            )
+            said_of = seen.without_secrets(each.message, 2_000)
+            return NodeError(each.error, said_of, retry_after=each.retry_after, retryable=each.retryable)
     for cause in (*found, seen.failure):
         known = _of_the_wire(cause, seen)
         if known is not None:
@@ -150,8 +150,8 @@ def _of_the_wire(error: BaseException | None, seen: Seen) -> NodeError | None:
 def _of_status(status: int, seen: Seen) -> NodeError:
     if status in (401, 403):
         return NodeError("AuthenticationFailed", f"{seen.server} answered {status}", retryable=False)
-    retryable = status >= 500 or status in (408, 429)
-    return NodeError("HttpError", f"{seen.server} answered {status}", retry_after=seen.retry_after, retryable=retryable)
+    again = worth_another_try(status)
+    return NodeError("HttpError", f"{seen.server} answered {status}", retry_after=seen.retry_after, retryable=again)
 
 
 _CODES: Final[dict[int, tuple[str, bool]]] = {
@@ -164,4 +164,4 @@ _CODES: Final[dict[int, tuple[str, bool]]] = {
 
 def _of_the_server(error: MCPError, seen: Seen) -> NodeError:
     name, retryable = _CODES.get(error.code, ("ServerError", True))
-    return NodeError(name, seen.without_secrets(f"{seen.server}: {error.message}"[:1_000]), retryable=retryable)
+    return NodeError(name, seen.without_secrets(f"{seen.server}: {error.message}", 1_000), retryable=retryable)

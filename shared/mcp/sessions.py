@@ -123,7 +123,7 @@ class Session:
         result = self._sized(await self._client.call_tool(name, args))
         if result.is_error:
             said = " ".join(part.text for part in result.content if isinstance(part, types.TextContent))
-            raise NodeError("ToolFailed", said[:2_000] or f"{name} failed and did not say why", retryable=False)
+            raise NodeError("ToolFailed", said or f"{name} failed and did not say why", retryable=False)
         if tool["output_schema"] is not None:
             _held_against(tool["output_schema"], result.structured_content, "InvalidResponse")
         return result

@@ -11,7 +11,7 @@ from shared.tenancy import Role
 
 @dataclass(frozen=True, slots=True)
 class TenantRecord:
-    """A tenant. `rate_limit` is requests a second, None for the default.
+    """A tenant.
 
     `assistant` is the model for the platform's own questions, in the shape of `shared.resources.documents.Model`.
     """
@@ -20,7 +20,6 @@ class TenantRecord:
     name: str
     created_at: int
     version: int = 1
-    rate_limit: int | None = None
     assistant: Mapping[str, Any] | None = None
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from shared.errors import Conflict, NotFound, PreconditionFailed
 from shared.members.model import ApiKey, Member, TenantRecord, UserType
 from shared.store.keys import Key
 from shared.store.pages import Listing, listing_of
-from shared.store.table import Attr, Change, ConditionFailed, Item, TenantTable, Write
+from shared.store.table import Attr, Change, ConditionFailed, Item, TenantTable, Write, stored
 from shared.store.versions import still_at
 
 
@@ -21,11 +20,6 @@ class LastOwner(Conflict):
     code = "last_owner"
 
 
-def stored(record: TenantRecord | Member | UserType | ApiKey) -> Item:
-    """A record as an item."""
-    return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(record).items() if v is not None}
-
-
 def tenant_of(item: Item) -> TenantRecord:
     """A tenant's record from its item."""
     return TenantRecord(
@@ -33,7 +27,6 @@ def tenant_of(item: Item) -> TenantRecord:
         name=item["name"],
         created_at=item["created_at"],
         version=item["version"],
-        rate_limit=item.get("rate_limit"),
         assistant=json.loads(item["assistant"]) if "assistant" in item else None,
     )
 

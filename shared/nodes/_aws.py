@@ -13,19 +13,6 @@ from shared.nodes.world import Credential, World
 from shared.outbound import aws
 from shared.outbound.aws import AwsFailed
 
-AWS_ERRORS: Final = (
-    "RateLimited",
-    "AuthenticationFailed",
-    "InvalidInput",
-    "InvalidResponse",
-    "ResponseTooLarge",
-    "ConnectionFailed",
-    "BlockedAddress",
-    "DnsError",
-    "NotConfigured",
-    "Timeout",
-    "AwsError",
-)
 _AS_THEY_ARE: Final = frozenset(
     {
         aws.BLOCKED,
@@ -69,7 +56,7 @@ async def ask_aws(
 
 
 def aws_error(failed: AwsFailed) -> NodeError:
-    """What failed, in a node's words: one of `AWS_ERRORS`."""
+    """What failed, in a node's words: one of `_AS_THEY_ARE`, RateLimited, AuthenticationFailed or AwsError."""
     if failed.code in _AS_THEY_ARE:
         return NodeError(failed.code, failed.message, retryable=failed.code not in _FOR_GOOD)
     message = f"{failed.code}: {failed.message}"

@@ -43,19 +43,35 @@ class Port:
     description: str = ""
 
 
+# Errors after which nobody knows whether the other side has done it: no answer has come, or none that can be used.
+UNSURE: Final = frozenset({"Timeout", "ConnectionFailed", "InvalidResponse", "Closed", "NoMatch"})
+
+
 class NodeError(Exception):
     """A node failed. `error` is one of the type's `errors` (or a general one); `message` is for people.
 
     The message may be shown to the tenant and is stored: put no secret into it. `retry_after` (seconds) is what the
-    other side asked for; `retryable: False` makes a retry policy give up at once.
+    other side asked for; `retryable: False` makes a retry policy give up at once. Half a surrogate pair in the message,
+    which no store takes, becomes `?`. `unsure`: what was asked for may have
+    happened, so a node that is not idempotent is not tried again; without it, that goes by the name.
     """
 
-    def __init__(self, error: str, message: str, *, retry_after: float | None = None, retryable: bool = True) -> None:
+    def __init__(
+        self,
+        error: str,
+        message: str,
+        *,
+        retry_after: float | None = None,
+        retryable: bool = True,
+        unsure: bool | None = None,
+    ) -> None:
+        message = message.encode(errors="replace").decode()
         super().__init__(f"{error}: {message}")
         self.error = error
         self.message = message
         self.retry_after = retry_after
         self.retryable = retryable
+        self.unsure = error in UNSURE if unsure is None else unsure
 
 
 class Expressions(Protocol):
@@ -150,6 +166,8 @@ class Trigger(NodeType):
 
 class Pure(NodeType):
     """Data in, data out."""
+
+    timed: ClassVar[bool] = False  # it keeps to the node's time-out; others are too quick to have one
 
     @abstractmethod
     def evaluate(self, call: Call) -> Outputs:

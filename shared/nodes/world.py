@@ -151,8 +151,11 @@ class Holdings(Protocol):
         """Write passages, over those of the same ids; gives how many ids there were. Raises TooLarge as well."""
         ...
 
-    def delete(self, ids: Sequence[str], where: Condition | None) -> int:
-        """Remove passages by id, and where one is given all for which the condition holds; gives how many."""
+    def delete(self, ids: Sequence[str], where: Condition | None, within: Condition | None = None) -> int:
+        """Remove passages by id, and where one is given all for which `where` holds; gives how many.
+
+        Of both only those for which `within` holds as well.
+        """
         ...
 
     def nearest(self, vector: Sequence[float], k: int, where: Condition | None) -> list[Match]:
@@ -321,6 +324,9 @@ class World(Protocol):
         """
         ...
 
-    def log(self, level: str, message: Any) -> None:
-        """A line for the run's log (shown to the tenant) and the function's log (without the message)."""
+    def log(self, level: str, message: Any, *, node_id: str | None = None) -> None:
+        """A line for the node's log, which the tenant is shown.
+
+        With the node's id, the function's log gets one about it as well: its level and length, not the message.
+        """
         ...

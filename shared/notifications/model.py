@@ -3,17 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Literal
 
 # `message` is what a workflow's node says; the others come from human tasks.
 NotificationKind = Literal["message", "task_assigned", "task_reassigned", "task_escalated", "task_overdue"]
-KINDS: Final[tuple[NotificationKind, ...]] = (
-    "message",
-    "task_assigned",
-    "task_reassigned",
-    "task_escalated",
-    "task_overdue",
-)
 
 
 @dataclass(frozen=True, slots=True)

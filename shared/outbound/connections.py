@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Failure = Literal["BlockedAddress", "DnsError", "Timeout", "ConnectionFailed", "AuthenticationFailed", "InvalidInput"]
-FAILURES: Final = ("BlockedAddress", "DnsError", "Timeout", "ConnectionFailed", "AuthenticationFailed")
 CONNECT_SECONDS: Final = 10.0
 _TRUSTED_SECONDS: Final = 60.0  # an idle connection older than this may have been dropped on the way, unnoticed
 _MOST_IDLE: Final = 16
@@ -42,6 +42,31 @@ async def addresses(host: str, port: int, allowed: frozenset[str]) -> list[str]:
         raise NotConnected("DnsError", str(error)) from None
     except TimeoutError:
         raise NotConnected("Timeout", f"{host} was not looked up in time") from None
+
+
+async def dialled(found: Sequence[str], port: int) -> socket.socket:
+    """A connection to the first of these checked addresses that takes one; they share CONNECT_SECONDS.
+
+    Raises OSError, of which TimeoutError is one.
+    """
+    loop = asyncio.get_running_loop()
+    until = loop.time() + CONNECT_SECONDS
+    last: OSError = OSError("there is no address")
+    for tried, address in enumerate(found):
+        link = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+        link.setblocking(False)
+        try:
+            async with asyncio.timeout((until - loop.time()) / (len(found) - tried)):
+                await loop.sock_connect(link, (address, port))
+        except OSError as error:
+            link.close()
+            last = error
+        except BaseException:  # what was opened is closed
+            link.close()
+            raise
+        else:
+            return link
+    raise last
 
 
 def tls_context(mode: str, ca: str | None) -> ssl.SSLContext | None:

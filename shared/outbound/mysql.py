@@ -13,7 +13,7 @@ from pymysql.connections import Connection
 from pymysql.constants import FIELD_TYPE
 from pymysql.converters import conversions, convert_bit
 
-from shared.outbound.connections import CONNECT_SECONDS, NotConnected, Way, addresses, tls_context
+from shared.outbound.connections import CONNECT_SECONDS, NotConnected, Way, addresses, dialled, tls_context
 
 _REFUSED: Final = frozenset({1044, 1045, 1049, 1130, 1698})  # user, password, database, host
 _RESET: Final = 0x1F  # COM_RESET_CONNECTION: PyMySQL has no name for it
@@ -29,7 +29,14 @@ async def _open(values: Mapping[str, Any], allowed: frozenset[str]) -> Connectio
     host, port = str(values["host"]).strip("[]"), int(values.get("port", 3306))
     found = await addresses(host, port, allowed)
     context = tls_context(str(values.get("tls", "verify")), values.get("ca"))
-    link = await _socket(host, port, found)
+    try:
+        link = await dialled(found, port)
+    except TimeoutError:
+        raise NotConnected("Timeout", f"{host} did not take the connection in time") from None
+    except OSError:
+        raise NotConnected("ConnectionFailed", f"{host} cannot be reached") from None
+    link.settimeout(CONNECT_SECONDS)
+    link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     opening = asyncio.ensure_future(asyncio.to_thread(_connected, host, port, link, values, context))
     try:
         return await asyncio.shield(opening)
@@ -76,29 +83,6 @@ def _connected(host: str, port: int, link: socket.socket, values: Mapping[str, A
         link.close()
         raise NotConnected("ConnectionFailed", f"no connection to {host} as the credential wants it") from None
     return connection
-
-
-async def _socket(host: str, port: int, found: list[str]) -> socket.socket:
-    loop = asyncio.get_running_loop()
-    last = NotConnected("ConnectionFailed", f"{host} cannot be reached")
-    for address in found:
-        link = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
-        link.setblocking(False)
-        try:
-            await asyncio.wait_for(loop.sock_connect(link, (address, port)), CONNECT_SECONDS)
-        except TimeoutError:
-            last = NotConnected("Timeout", f"{host} did not take the connection in time")
-        except OSError:
-            last = NotConnected("ConnectionFailed", f"{host} cannot be reached")
-        except BaseException:  # what was opened is closed
-            link.close()
-            raise
-        else:
-            link.settimeout(CONNECT_SECONDS)
-            link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            return link
-        link.close()
-    raise last
 
 
 async def _close(connection: Connection[Any]) -> None:

@@ -7,6 +7,7 @@ connection is a direct one to an address that was checked here, and TLS still ve
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import ssl
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from shared.outbound.hosts import AddressRefused, NameNotFound, checked_addresse
 
 _PORT: Final = 7687
 _MAX_ROWS: Final = 10_000
+_MAX_BYTES: Final = 20_000_000  # of the rows as JSON, as for rows of SQL
 _CONNECT_SECONDS: Final = 10.0
 _OF_THE_TEXT: Final = frozenset({"SyntaxError", "SemanticError", "ParameterMissing"})  # what is wrong with a query
 
@@ -70,11 +72,10 @@ async def _ask(
     import neo4j
     from neo4j import exceptions
 
-    address, options = await _where(values, allowed)
+    address, options = await _where(values, allowed, min(_CONNECT_SECONDS, seconds))
     user = values.get("username")
     given = {
         "auth": (user, values.get("password", "")) if user else None,
-        "connection_timeout": min(_CONNECT_SECONDS, seconds),
         "connection_acquisition_timeout": min(_CONNECT_SECONDS, seconds),
         "max_transaction_retry_time": 0,
         "telemetry_disabled": True,
@@ -87,7 +88,7 @@ async def _ask(
             driver.session(database=values.get("database"), default_access_mode=access) as session,
         ):
             result = await session.run(neo4j.Query(query, timeout=seconds), dict(params))
-            rows = [{k: _plain(v) for k, v in dict(record).items()} for record in await result.fetch(_MAX_ROWS + 1)]
+            rows = await _rows(result)
             await result.consume()
     except exceptions.AuthError:
         raise Refused("WrongCredential", "the server does not take the user name and password") from None
@@ -106,13 +107,26 @@ async def _ask(
         raise
     except (exceptions.Neo4jError, exceptions.DriverError, OSError, ValueError, TypeError) as error:
         raise Refused("ConnectionFailed", f"the connection failed ({type(error).__name__})") from None
-    if len(rows) > _MAX_ROWS:
-        raise Refused("ResultTooLarge", f"there are more than {_MAX_ROWS:,} rows; LIMIT them")
     return rows
 
 
-async def _where(values: Mapping[str, Any], allowed: frozenset[str]) -> tuple[str, dict[str, Any]]:
-    """The checked address as the driver takes it, and how it is encrypted."""
+async def _rows(result: Any) -> list[dict[str, Any]]:
+    """The rows, counted as they come: the driver holds none that was not asked for."""
+    rows: list[dict[str, Any]] = []
+    size = 0
+    async for record in result:
+        if len(rows) == _MAX_ROWS:
+            raise Refused("ResultTooLarge", f"there are more than {_MAX_ROWS:,} rows; LIMIT them")
+        row = {k: _plain(v) for k, v in dict(record).items()}
+        size += len(json.dumps(row))
+        if size > _MAX_BYTES:
+            raise Refused("ResultTooLarge", f"the rows are over {_MAX_BYTES:,} bytes as JSON")
+        rows.append(row)
+    return rows
+
+
+async def _where(values: Mapping[str, Any], allowed: frozenset[str], seconds: float) -> tuple[str, dict[str, Any]]:
+    """The first checked address as the driver takes it, all of them to be tried in turn, and how it is encrypted."""
     try:
         parts = urlsplit(str(values["uri"]))
         host, port = parts.hostname or "", parts.port or _PORT
@@ -125,16 +139,20 @@ async def _where(values: Mapping[str, Any], allowed: frozenset[str]) -> tuple[st
     except NameNotFound as error:
         raise Refused("DnsError", str(error)) from None
     address = f"[{found[0]}]" if ":" in found[0] else found[0]
+    options: dict[str, Any] = {
+        "resolver": lambda _: [(each, port) for each in found],
+        "connection_timeout": seconds / len(found),  # for each of them
+    }
     safety = parts.scheme.partition("+")[2]
     if not safety:
-        return f"bolt://{address}:{port}", {"encrypted": False}
+        return f"bolt://{address}:{port}", {**options, "encrypted": False}
     context = _Named(ssl.PROTOCOL_TLS_CLIENT)
     context.name = host
     if safety == "ssc":  # a certificate of the server's own making
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     else:
         context.load_default_certs()
-    return f"bolt://{address}:{port}", {"ssl_context": context}
+    return f"bolt://{address}:{port}", {**options, "ssl_context": context}
 
 
 def _plain(value: Any) -> Any:

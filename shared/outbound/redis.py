@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+import socket
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
@@ -11,35 +13,40 @@ from redis.asyncio import Connection, ConnectionPool, Redis, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from shared.outbound.connections import CONNECT_SECONDS, NotConnected, Way, addresses, tls_context
+from shared.outbound.connections import CONNECT_SECONDS, NotConnected, Way, addresses, dialled, tls_context
 
 
 class _Checked(Connection):
-    """Goes to an address that was checked."""
+    """Goes to one of the addresses that were checked."""
 
-    address = ""
+    found: Sequence[str] = ()
+    link: socket.socket
+
+    async def _connect(self) -> None:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            self.link = await dialled(self.found, self.port)
+            await super()._connect()  # type: ignore[no-untyped-call]
 
     def _connection_arguments(self) -> Mapping[str, Any]:
-        return {**super()._connection_arguments(), "host": self.address}
+        return {"sock": self.link}
 
 
-class _CheckedTls(SSLConnection):
-    """Goes to an address that was checked; the certificate has to be for the name."""
+class _CheckedTls(_Checked, SSLConnection):
+    """The same; the certificate has to be for the name."""
 
-    address = ""
     context: Any = None
 
     def _connection_arguments(self) -> Mapping[str, Any]:
-        return {"host": self.address, "port": self.port, "ssl": self.context, "server_hostname": self.host}
+        return {"sock": self.link, "ssl": self.context, "server_hostname": self.host}
 
 
 async def _open(values: Mapping[str, Any], allowed: frozenset[str]) -> Redis:
     host, port, database, user, password, tls = _parts(str(values["url"]))
     found = await addresses(host, port, allowed)
-    kind: type[Connection] = type("_Here", (_Checked,), {"address": found[0]})
+    kind: type[Connection] = type("_Here", (_Checked,), {"found": found})
     if tls:
         context = tls_context("verify", values.get("ca"))
-        kind = type("_HereTls", (_CheckedTls,), {"address": found[0], "context": context})
+        kind = type("_HereTls", (_CheckedTls,), {"found": found, "context": context})
     pool = ConnectionPool(
         kind,
         max_connections=1,

@@ -146,7 +146,7 @@ class RunStore:
     def reopen(self, run: Run) -> Run | None:
         """A failed or cancelled run goes on: the next attempt. None if somebody else was first.
 
-        It goes on with the version, plan, machine, budget and deadline (counted from its creation) of `run`.
+        It goes on with the version, plan, machine, budget and deadline of `run`.
         """
         values = {
             "status": "pending",
@@ -155,7 +155,7 @@ class RunStore:
             "machine": run.machine,
             "attempt": run.attempt + 1,
             "calls_before": run.calls,
-            "deadline": now_ms() + (run.deadline - run.created_at),
+            "deadline": run.deadline,
             **({"capped": True} if run.capped else {}),
             **({"budget": json.dumps(run.budget)} if run.budget is not None else {}),
             "GSI2PK": sweep_shard(run.id),

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from shared.aws.clients import client, tenant_client
 from shared.aws.dynamo import Attr, Change, Condition, ConditionFailed, Dynamo, Item, Page, Write
@@ -14,7 +15,26 @@ from shared.settings import settings
 from shared.store.keys import Key, TenantKeys
 from shared.tenancy import Tenant
 
-__all__ = ["Attr", "Change", "ConditionFailed", "Directory", "ForeignKey", "Item", "Page", "TenantTable", "Write"]
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+__all__ = [
+    "Attr",
+    "Change",
+    "ConditionFailed",
+    "Directory",
+    "ForeignKey",
+    "Item",
+    "Page",
+    "TenantTable",
+    "Write",
+    "stored",
+]
+
+
+def stored(record: DataclassInstance) -> Item:
+    """A record as an item: without what is None, and with lists for tuples."""
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(record).items() if v is not None}
 
 
 class ForeignKey(Exception):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Final
 
 from shared.clock import now_ms
 from shared.errors import NotFound, Unavailable
 from shared.store.keys import Key
 from shared.store.pages import Listing, listing_of
-from shared.store.table import Attr, Change, ConditionFailed, Item, TenantTable, Write
+from shared.store.table import Attr, Change, ConditionFailed, Item, TenantTable, Write, stored
 from shared.store.turns import step_aside
 from shared.task_links.model import TaskLink
 
@@ -89,9 +88,8 @@ class TaskLinkStore:
         return Key(self._keys.task_links(), link_id)
 
     def _item(self, link: TaskLink) -> Item:
-        values = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(link).items() if v is not None}
         index = {"GSI1PK": self._keys.links_of_task(link.task_id), "GSI1SK": link.id}
-        return {**values, **index, "ttl": link.expires_at // 1000 + _KEPT_S}
+        return {**stored(link), **index, "ttl": link.expires_at // 1000 + _KEPT_S}
 
 
 def link_of(item: Item) -> TaskLink:

@@ -29,6 +29,7 @@ class Quotas:
     money_usd_per_month: float = 10_000.0
     storage_bytes: int = 10_000_000_000  # of files, as is the next one
     files: int = 100_000
+    requests_per_second: int = 100
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,3 @@ def listed() -> Mapping[str, tuple[float, float]]:
     """The dated list."""
     file = json.loads(Path(__file__).with_name("prices.json").read_text())
     return {model: (p["input"], p["output"]) for model, p in file["usd_per_million_tokens"].items()}
-
-
-LISTED_PRICES: Final = Prices()

@@ -149,10 +149,7 @@ class Account:
 
 def overview(tenant: Tenant) -> list[dict[str, Any]]:
     """Every quota: `{name, limit, used, unit, resets_at}`; `resets_at` (ms) is None for what is not of a period."""
-    from shared import limits  # the runner does not need it
-
-    table, now = TenantTable(tenant), now_ms()
-    store = UsageStore(table)
+    store, now = UsageStore(TenantTable(tenant)), now_ms()
     held = store.terms().quotas
     day, month = _periods(now)
     runs, (tokens, nano), (size, files) = store.runs(), store.spent(month), store.files()
@@ -165,7 +162,7 @@ def overview(tenant: Tenant) -> list[dict[str, Any]]:
         ("money_usd_per_month", held.money_usd_per_month, nano / NANO, "usd", later),
         ("storage_bytes", held.storage_bytes, size, "bytes", None),
         ("files", held.files, files, "files", None),
-        ("requests_per_second", limits.rate_of(table), None, "requests", None),
+        ("requests_per_second", held.requests_per_second, None, "requests", None),
     ]
     names = ("name", "limit", "used", "unit", "resets_at")
     return [dict(zip(names, row, strict=True)) for row in rows]

@@ -117,6 +117,8 @@ def _ends(connection: Json) -> dict[str, str]:
 def _changes(before: Any, after: Any, path: str) -> Iterator[Changed]:
     """Field by field; lists as wholes, for nothing says which of their values are the same ones."""
     if isinstance(before, Mapping) and isinstance(after, Mapping):
+        if path == "config.cases" and list(before) != list(after) and before.keys() == after.keys():
+            yield Changed("config.cases", "changed", list(before), list(after))  # a switch takes the first that holds
         for name in [*before, *(n for n in after if n not in before)]:
             inner = f"{path}.{name}" if path else name
             yield from _changes(before.get(name, _ABSENT), after.get(name, _ABSENT), inner[:200])

@@ -40,8 +40,9 @@ def _is_short(node_type: NodeType, config: Mapping[str, Any]) -> bool:
 
 
 def _pure(graph: Graph) -> frozenset[str]:
-    """Nodes that may be computed again at any time."""
+    """Nodes that may be computed again at any time: they touch nothing, and come to the same again."""
     impure = {n for n in graph.nodes if kind_of(graph, n) not in ("trigger", "pure", "container")}
+    impure |= graph.unrepeatable.keys()
     for node_id in list(impure):
         for container in graph.ancestors(node_id):
             if container is None or graph.nodes[container].disabled:  # whose body is not run

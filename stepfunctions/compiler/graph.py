@@ -92,6 +92,15 @@ class Graph:
         }
 
     @cached_property
+    def unrepeatable(self) -> dict[str, frozenset[str]]:
+        """Per node that has expressions which give something else each time, the functions that make them so."""
+        found = {
+            n: frozenset().union(*(analyse(text).unrepeatable for _, text in texts))
+            for n, texts in self.expressions.items()
+        }
+        return {n: functions for n, functions in found.items() if functions and not self.nodes[n].disabled}
+
+    @cached_property
     def dependencies(self) -> dict[str, frozenset[str]]:
         """Per node, the nodes of its own scope that it waits for."""
         found: dict[str, set[str]] = {n: set() for n in self.nodes}

@@ -6,9 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from shared.nodes.base import Call
+from shared.nodes.base import Call, Container, NodeError
+from shared.nodes.registry import get
 from shared.runs.model import NodeRecord
 from stepfunctions.engine.control import Control
+from stepfunctions.engine.errors import Failure
 from stepfunctions.engine.execute import NewWorld
 from stepfunctions.engine.frame import Frame, ScopedExpressions
 from stepfunctions.engine.journal import Journal
@@ -96,10 +98,19 @@ class Body:
         return {**names, "inputs": self.inputs} if any(n[0] == "inputs" for n in self.node.names) else names
 
     def result(self, inner: Frame) -> Any:
-        """`config.result` over the body's scope, else what its only sink gives, else what each sink gives."""
+        """`config.result` over the body's scope, else what its only sink gives, else what each sink gives.
+
+        Raises NodeError, for a loop Failure: there it is the item that has failed.
+        """
         expression = self.config.get("result")
         if expression:
-            return ScopedExpressions(self._names(inner)).evaluate(expression)
+            try:
+                return ScopedExpressions(self._names(inner)).evaluate(expression)
+            except NodeError as error:
+                node_type = get(self.node.type)
+                if not (isinstance(node_type, Container) and node_type.repeats == "each"):
+                    raise
+                raise Failure(self.node.id, error.error, error.message, 1) from error
         plan = inner.plan
         sources = {e.source for e in plan.edges if plan.nodes[e.target].scope == inner.scope}
         sinks = [plan.nodes[n] for n in self.members if n not in sources]

@@ -42,6 +42,8 @@ HALTS: Final = (
     Stopped,
     OverBudget,
 )  # no node's fault: what is in flight finishes, nothing new starts
+_LONGEST: Final = 4_000  # characters of a message
+_END: Final = 1_000
 
 
 class NodeFailed(Exception):
@@ -57,13 +59,17 @@ class Continued(Exception):
 
 
 class Failure(Exception):
-    """A node's failure on its way up to whoever handles it: the container it is in, or the run."""
+    """A node's failure on its way up to whoever handles it: the container it is in, or the run.
+
+    Of a long message (over 4,000 characters) the beginning and the end are kept: a record has to fit into an item of
+    DynamoDB, and the last line of a traceback says most.
+    """
 
     def __init__(self, node_id: str, error: str, message: str, attempts: int) -> None:
         super().__init__(f"{node_id}: {error}")
         self.node_id = node_id
         self.error = error
-        self.message = message
+        self.message = message if len(message) <= _LONGEST else f"{message[: _LONGEST - _END - 3]} … {message[-_END:]}"
         self.attempts = attempts
 
     def as_dict(self) -> dict[str, Any]:

@@ -30,14 +30,10 @@ class Skipped(Exception):
 def prepare(frame: Frame, node: BoundNode, record: NodeRecord, world: NodeWorld, secrets: Secrets = NO_SECRETS) -> Call:
     """The node's call: inputs delivered or typed in, config with its templates evaluated.
 
-    Raises Skipped when the node is not to run, NodeError when an expression fails.
+    Raises Skipped when the node is not to run, NodeError when an expression fails or gives what cannot be stored.
     """
     record.logs = world.lines  # one list: what the node logs is in its record
-    connected, delivered = frame.delivered(node)
-    if node.kind == "trigger" and node.id != frame.run.trigger_node:
-        raise Skipped
-    if connected and not delivered:
-        raise Skipped
+    delivered = _what_comes_in(frame, node)
     inputs: dict[str, Any] = {}
     for port, values in delivered.items():
         if port == AFTER:
@@ -51,9 +47,7 @@ def prepare(frame: Frame, node: BoundNode, record: NodeRecord, world: NodeWorld,
         for port, value in node.inputs.items():
             if port not in inputs:
                 inputs[port] = render(value, expressions.evaluate)
-                record.inputs[port] = Value(secrets.shown(value, inputs[port])).store(frame.objects)
-        if any(port not in inputs for port in node.required):
-            raise Skipped
+                record.inputs[port] = store(Value(secrets.shown(value, inputs[port])), frame.objects)
     config = dict(node.config)
     if any(name[0] == "inputs" for name in node.names):
         scope["inputs"] = inputs
@@ -72,6 +66,18 @@ def prepare(frame: Frame, node: BoundNode, record: NodeRecord, world: NodeWorld,
         timeout_seconds=node.timeout_seconds,
         usage=record.usage,
     )
+
+
+def _what_comes_in(frame: Frame, node: BoundNode) -> dict[str, list[Value]]:
+    """The values delivered to each port. Raises Skipped, before any expression or secret is looked at."""
+    connected, delivered = frame.delivered(node)
+    if node.kind == "trigger" and node.id != frame.run.trigger_node:
+        raise Skipped
+    if connected and not delivered:
+        raise Skipped
+    if not node.disabled and any(port not in delivered and port not in node.inputs for port in node.required):
+        raise Skipped
+    return delivered
 
 
 def compute(frame: Frame, node: BoundNode, new_world: NewWorld) -> Outcome:
@@ -109,10 +115,11 @@ def _computed(frame: Frame, node: BoundNode, call: Call, world: NodeWorld) -> Ou
 
 
 def _passed_on(frame: Frame, node: BoundNode) -> Outputs:
-    """A disabled node: its first delivered input on its first output port."""
+    """A disabled node: its first delivered input on its first output port; without one, what only comes before it."""
     _, delivered = frame.delivered(node)
-    values = [values[0].get() for values in delivered.values()]
-    return {node.outputs[0]: values[0] if values else None} if node.outputs else {}
+    before = delivered.pop(AFTER, [])
+    values = [*(values[0] for values in delivered.values()), *before]
+    return {node.outputs[0]: values[0].get() if values else None} if node.outputs else {}
 
 
 async def attempt(frame: Frame, node: BoundNode, record: NodeRecord, world: NodeWorld, rest: Rest) -> Outcome:
@@ -121,6 +128,7 @@ async def attempt(frame: Frame, node: BoundNode, record: NodeRecord, world: Node
     """
     secrets, call = NO_SECRETS, None
     try:
+        _what_comes_in(frame, node)
         if not reads_secrets(node):
             call = prepare(frame, node, record, world)
     except Skipped:
@@ -144,14 +152,16 @@ async def attempt(frame: Frame, node: BoundNode, record: NodeRecord, world: Node
         except Skipped:
             return skip(frame, record)
         except NodeError as error:
-            if tries <= 0 or not error.retryable:
+            # Without a call nothing was asked for yet.
+            perhaps_done = error.unsure and call is not None and not node.idempotent
+            if tries <= 0 or not error.retryable or perhaps_done:
                 return fail(frame, node, record, secrets.hide_error(error))
             tries -= 1
             failures = int(policy["max_attempts"]) - tries
             record.until = now_ms() + round(_pause(policy, failures, error.retry_after) * 1000)
             record.tries_left = tries
         finally:
-            record.logs[:] = secrets.hide(record.logs)
+            record.logs[:] = secrets.hide(record.logs, cut=True)
             record.usage.update(secrets.hide(record.usage))
 
 
@@ -172,6 +182,8 @@ async def _once(node_type: NodeType, call: Call, node: BoundNode) -> Outputs:
                 return await node_type.execute(call)
             if isinstance(node_type, Timer):
                 return await _short_rest(node_type, call)
+            if isinstance(node_type, Pure):  # one that would come to something else, so that its result is recorded
+                return node_type.evaluate(call)
     except NodeError:
         raise
     except TimeoutError:

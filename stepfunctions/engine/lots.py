@@ -62,6 +62,12 @@ class Lots:
         done = {number for number, lot in known.items() if "results" in lot}
         return tuple(n for n in range(-(-items // self._size(items))) if n not in done)
 
+    async def take_back(self) -> None:
+        """Let lots in which items have failed be worked through again: of those items, a retry starts some anew."""
+        known = await asyncio.to_thread(self.visit.journal.lots, self._loop)
+        for number in (n for n, lot in known.items() if lot.get("failures")):
+            await asyncio.to_thread(self.visit.journal.put_lot, self._loop, number, {})
+
     async def run(self, number: int) -> None:
         """Work through a lot. Raises Failure when an item fails and that is not tolerated, NodeError when the loop
         itself does, and what stops the call. Of both the loop's turn reads.

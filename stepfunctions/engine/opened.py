@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -94,7 +94,7 @@ class Passes:
             return await self._in_lots(Lots(self._visit, body), record)
         if self._turning.lanes > 1 or self._turning.apart:
             return await self._side_by_side(body, record)
-        row = _ROWS[repeats.repeats_of(self._node)](self._visit, body, record)
+        row = _ROWS[repeats.repeats_of(self._node)](self._visit, body, record, anew=self._anew)
         # A turn that is made again, or late, finds the pass over for long: the state is not that one's any more.
         number = over if over == record.passes else None
         failure: Failure | None = None
@@ -166,9 +166,9 @@ class Passes:
         for number in range(len(items)):
             known = before.get(self._path(number), [])
             failed = _failed(known)
-            if failed is not None and self._anew and self._frame.plan.nodes[failed.node].pure and not tolerant:
+            if failed is not None and self._anew and self._frame.plan.nodes[failed.node].pure:
                 left.append(number)  # a retry takes back what has an item of its own; this is computed again
-            elif failed is None and not self._is_over(known):
+            elif failed is None and not _is_over(body, known):
                 left.append(number)
             elif failed is not None and not tolerant:
                 await self._abandon(r for records in before.values() for r in records)
@@ -200,6 +200,8 @@ class Passes:
         return max(min(_AT_ONCE, left // max(calls, 1)), 1)
 
     async def _in_lots(self, lots: Lots, record: NodeRecord) -> Decided | Outputs:
+        if self._anew:
+            await lots.take_back()
         left = await lots.left()
         if not left:
             return await lots.gather()
@@ -207,21 +209,19 @@ class Passes:
         await self._progress(record, left[0])
         return Decided(left)
 
-    def _is_over(self, known: list[NodeRecord]) -> bool:
-        settled = {r.node for r in known if r.status in ("completed", "skipped", "failed")}
-        return settled >= set(self._frame.plan.members[self._node.id])
-
 
 class _Row(ABC):
     """How a container goes from one pass to the next, one at a time: the number of the next, or its outputs.
 
-    Raises NodeError for the container's failure, and what stops the call.
+    `anew`: a retry of the run has taken its failure back. Raises NodeError for the container's failure, and what stops
+    the call.
     """
 
-    def __init__(self, visit: Visit, body: Body, record: NodeRecord) -> None:
+    def __init__(self, visit: Visit, body: Body, record: NodeRecord, *, anew: bool) -> None:
         self.visit = visit
         self.body = body
         self.record = record
+        self.anew = anew
 
     @abstractmethod
     async def begin(self) -> int | Outputs:
@@ -238,7 +238,8 @@ class _Row(ABC):
 
 class _Each(_Row):
     async def begin(self) -> int | Outputs:
-        return await self._at(self.record.passes or 0)
+        # Failures that were too many are taken back with the loop's own, and lie anywhere.
+        return await self._at(0 if self.anew else self.record.passes or 0)
 
     async def after(self, number: int, result: Any) -> int | Outputs:
         del result  # it is in the journal
@@ -250,10 +251,18 @@ class _Each(_Row):
         return await self._at(number + 1)
 
     async def _at(self, number: int) -> int | Outputs:
-        if number < len(repeats.items_of(self.body, repeats.MAX_ITEMS)):
+        body, items = self.body, len(repeats.items_of(self.body, repeats.MAX_ITEMS))
+        if body.frame.run.attempt:  # an earlier attempt may have done what comes next
+            while number < items and await self._is_done(number):
+                number += 1
+        if number < items:
             return number
-        body = self.body
         return await repeats.each(_over(body, await recorded(body.flow, body.frame, body.node)))
+
+    async def _is_done(self, number: int) -> bool:
+        path = self.body.frame.inside(self.body.node.id, number, {}).path
+        known = await asyncio.to_thread(self.visit.journal.load_scope, path)
+        return _failed(known) is None and _is_over(self.body, known)
 
 
 class _While(_Row):
@@ -302,7 +311,7 @@ class _Again(_Row):
         return number + 1
 
 
-_ROWS: Final[Mapping[str, Callable[[Visit, Body, NodeRecord], _Row]]] = {
+_ROWS: Final[Mapping[str, type[_Row]]] = {
     "each": _Each,
     "while": _While,
     "again": _Again,
@@ -321,6 +330,11 @@ class _Over(Body):
 
 def _over(body: Body, before: Mapping[str, list[NodeRecord]]) -> Body:
     return _Over(body.flow, body.frame, body.node, body.call, before)
+
+
+def _is_over(body: Body, known: Iterable[NodeRecord]) -> bool:
+    settled = {r.node for r in known if r.status in ("completed", "skipped", "failed")}
+    return settled >= set(body.members)
 
 
 def _failed(records: Iterable[NodeRecord]) -> NodeRecord | None:

@@ -19,6 +19,7 @@ from stepfunctions.engine.payloads import Value
 from stepfunctions.plan import BoundNode
 
 MAX_ITEMS: Final = 10_000
+TOO_MANY_FAILURES: Final = "TooManyFailures"
 _LONGEST_PAUSE: Final = 3_600.0  # seconds, between two passes of a retry
 _STEEPEST: Final = 100  # passes after which the pause grows no more: a float has an end
 
@@ -36,7 +37,7 @@ def check_failures(body: Body, failures: int) -> None:
     """Raises NodeError when more items have failed than the loop puts up with."""
     most = body.config.get("tolerated_failures")
     if most is not None and failures > most:
-        raise NodeError("TooManyFailures", f"more than {most:,} items have failed", retryable=False)
+        raise NodeError(TOO_MANY_FAILURES, f"more than {most:,} items have failed", retryable=False)
 
 
 def items_of(body: Body, most: int) -> list[Any]:

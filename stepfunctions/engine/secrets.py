@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import quote, quote_plus
@@ -18,6 +19,7 @@ from stepfunctions.plan import BoundNode
 HIDDEN: Final = "[secret]"
 _KIND: Final = "secret"
 _SHORTEST: Final = 6  # of the forms that are looked for beside the value itself
+_BEGINNING: Final = 8  # characters: so much of a secret is hidden, too, where a text was cut before it was looked at
 
 
 class Secrets:
@@ -27,27 +29,42 @@ class Secrets:
         self.values = values
         # The longest first: one secret may be a part of another.
         self._forms = sorted({form for v in values.values() for form in _forms(v)}, key=len, reverse=True)
+        starts = {re.escape(form[:_BEGINNING]) for form in self._forms if len(form) > _BEGINNING}
+        self._starts = re.compile("|".join(starts)) if starts else None
 
-    def hide(self, value: Any) -> Any:
-        """The value without any of the secrets, wherever in it one stands, also encoded as requests and files do."""
+    def hide(self, value: Any, *, cut: bool = False) -> Any:
+        """The value without any of the secrets, wherever in it one stands, also encoded as requests and files do.
+
+        `cut`: its texts, which are for people, may have been cut; what is left of a secret there is hidden, too.
+        """
         if not self._forms:
             return value
         if isinstance(value, str):
             for form in self._forms:
                 value = value.replace(form, HIDDEN)
-            return value
+            return self._without_beginnings(value) if cut else value
         if isinstance(value, Mapping):
-            return {self.hide(k): self.hide(v) for k, v in value.items()}
+            return {self.hide(k, cut=cut): self.hide(v, cut=cut) for k, v in value.items()}
         if isinstance(value, (list, tuple)):
-            return [self.hide(v) for v in value]
+            return [self.hide(v, cut=cut) for v in value]
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
         return HIDDEN if is_number and str(value) in self._forms else value
+
+    def _without_beginnings(self, text: str) -> str:
+        if self._starts is None:
+            return text
+        parts, done = list[str](), 0
+        while found := self._starts.search(text, done):
+            at = found.start()
+            parts += (text[done:at], HIDDEN)
+            done = at + max(_alike(form, text[at : at + len(form)]) for form in self._forms)
+        return "".join((*parts, text[done:]))
 
     def hide_error(self, error: NodeError) -> NodeError:
         """The same failure in words that hold no secret."""
         if not self._forms:
             return error
-        said = self.hide(error.message)
+        said = self.hide(error.message, cut=True)
         if error.error == "ExpressionError":  # its words may hold what the expression has made of a secret
             said = "an expression failed; what it says is not shown, for this node reads secrets"
         return NodeError(error.error, said, retry_after=error.retry_after, retryable=error.retryable)
@@ -95,6 +112,12 @@ def _open(world: World, name: str) -> str:
 def _may_read(expression: str) -> bool:
     r"""Whether an expression may name `secrets`: written out, or as a text with escapes (`"\u0073ecrets"`)."""
     return "secrets" in expression or "\\" in expression
+
+
+def _alike(one: str, other: str) -> int:
+    """How many characters both begin with."""
+    differ = (n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
+    return next(differ, min(len(one), len(other)))
 
 
 def _forms(value: str) -> Iterator[str]:

@@ -8,13 +8,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from shared.nodes.base import NodeError
 from shared.runs.model import NodeRecord, Run
 from shared.runs.store import RunStore
 from stepfunctions.engine.budget import FREE, Account, Meter
 from stepfunctions.engine.control import Control, halt_of
 from stepfunctions.engine.dataflow import Dataflow
 from stepfunctions.engine.errors import BodyFailed, Continued, Failure, NodeFailed, OverBudget, Paused, Stopped
-from stepfunctions.engine.execute import NewWorld
+from stepfunctions.engine.execute import NewWorld, store
 from stepfunctions.engine.frame import Frame
 from stepfunctions.engine.journal import Journal
 from stepfunctions.engine.lots import run_lot
@@ -160,7 +161,14 @@ class Engine:
         self.runs.close(run.id, "failed", error=error, attempt=run.attempt)
 
     def _complete(self, frame: Frame) -> None:
-        output = _final_output(frame).store(self.objects)
+        """Close the run with its output. Raises NodeFailed when that cannot be stored: the run has failed, then."""
+        ran = [n.id for n in _output_nodes(frame.plan) if _ran(frame, n.id)]
+        try:
+            output = store(_final_output(frame), self.objects)
+        except NodeError as error:  # of several outputs, each of which could be stored
+            said = f"the run's final output, of {', '.join(ran)}: {error.message}"
+            self._fail(frame.run, Failure(ran[-1], error.error, said, 1).as_dict())
+            raise NodeFailed("the run's final output cannot be stored; the run's record says why") from None
         self.runs.close(frame.run.id, "completed", final_output=output, attempt=frame.run.attempt)
 
     def _continue(self, run: Run) -> None:
@@ -200,7 +208,7 @@ def _is_asked(record: NodeRecord) -> bool:
 
 
 def _output_nodes(plan: Plan) -> tuple[BoundNode, ...]:
-    return tuple(n for n in plan.nodes.values() if n.type == "output" and not n.scope)
+    return tuple(n for n in plan.nodes.values() if n.type == "output" and not n.scope and not n.disabled)
 
 
 def _final_output(frame: Frame) -> Value:

@@ -236,7 +236,7 @@ def _machines() -> list[Json]:
 
 def _rights() -> list[Json]:
     table: Json = {"Fn::GetAtt": ["Table", "Arn"]}
-    actions = ["GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem"]
+    actions = ["GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem"]
     logs = {"Fn::Sub": f"{_ARN}logs:{_HERE}log-group:/aws/lambda/${{AWS::StackName}}-*"}
     objects = [{"Fn::Sub": f"${{{name}.Arn}}/*"} for name in ("DataBucket", "FilesBucket")]
     return [

@@ -27,6 +27,7 @@ from stepfunctions.compiler.compile import check
 from stepfunctions.compiler.diagnostics import Diagnostic, node_error
 from stepfunctions.compiler.graph import Graph
 from stepfunctions.generator import answer as form
+from stepfunctions.generator.apply import MAX_AGENTS
 from stepfunctions.named_credentials import credential_problems
 
 Json = dict[str, Any]
@@ -82,6 +83,9 @@ def judge(tenant: Tenant, said: Mapping[str, Any], model: Mapping[str, Any], bas
         return Judged(None, (), {}, (nothing,))
     raw, problems = form.document_of(said["workflow"], base)
     known = _Known(tenant)
+    if len(said["agents_to_create"]) > MAX_AGENTS:
+        too_many = f"at most {MAX_AGENTS} agents can be made at once"
+        problems.append(Diagnostic("too_many", too_many, None, "agents_to_create"))
     agents = tuple(_agents(said["agents_to_create"], model, known, problems))
     try:
         document = document_of(raw)

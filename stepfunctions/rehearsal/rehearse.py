@@ -104,8 +104,12 @@ def _since(began: float) -> int:
 
 def _trigger(plan: Plan, case: Case) -> tuple[str | None, list[Problem]]:
     """The node at which the run starts, as `stepfunctions.start.trigger_of` chooses it."""
-    ids = [n.id for n in plan.nodes.values() if n.kind == "trigger"]
+    every = [n for n in plan.nodes.values() if n.kind == "trigger"]
+    ids, off = [n.id for n in every if not n.disabled], [n.id for n in every if n.disabled]
     wanted = case.trigger_node
+    if wanted in off or (off and wanted is None and not ids):
+        message = f"the trigger {wanted} is disabled" if wanted else f"every trigger is disabled: {', '.join(off)}"
+        return None, [Problem("disabled_trigger", message, "trigger_node", wanted)]
     if wanted is not None and wanted not in ids:
         return None, [Problem("unknown_trigger", f"there is no trigger {wanted}", "trigger_node", wanted)]
     manual = [n for n in ids if plan.nodes[n].type == "manual_trigger"]

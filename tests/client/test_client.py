@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from pathlib import Path
 
 import httpx
 import pytest
@@ -115,6 +116,8 @@ def test_one_credential_is_needed():
 def test_a_wheel_of_it_can_be_installed(tmp_path):
     command = [sys.executable, "-m", "infrastructure.client", "--wheel", str(tmp_path / "client")]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    with zipfile.ZipFile(done.stdout.strip()) as wheel:
+    made = Path(done.stdout.strip())
+    assert made.name.startswith("statewright_client-")  # the product itself is `statewright`
+    with zipfile.ZipFile(made) as wheel:
         names = wheel.namelist()
     assert {"statewright/face.py", "statewright/client.py", "statewright/py.typed"} <= set(names)

@@ -79,7 +79,6 @@ def record_calls(table: str, pk: str) -> dict[str, Callable[[Any], Any]]:
     query = {"KeyConditionExpression": "#k = :v", "ExpressionAttributeValues": {":v": {"S": pk}}}
     return {
         "get": lambda c: c.get_item(TableName=table, Key=key(pk)),
-        "batch get": lambda c: c.batch_get_item(RequestItems={table: {"Keys": [key(pk)]}}),
         "put": lambda c: c.put_item(**put),
         "delete": lambda c: c.delete_item(TableName=table, Key=key(pk)),
         "update": lambda c: c.update_item(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from infrastructure.terms.__main__ import main
+from shared import limits
 from shared.store.table import TenantTable
 from shared.tenancy import new_tenant
 from shared.usage.store import UsageStore
@@ -22,6 +23,8 @@ def test_shows_sets_and_unsets(tenant, other_tenant, capsys):
     store = UsageStore(TenantTable(tenant))
     assert (store.terms().quotas.storage_bytes, store.terms().quotas.files) == (5_000_000, 7)
     assert (store.terms().quotas.runs_per_day, store.terms().quotas.money_usd_per_month) == (5, 2.5)
+    assert main([tenant.id, "--set", "requests_per_second=7"]) == 0
+    assert limits.rate_of(tenant) == 7
     assert main([tenant.id, "--unset", "runs_per_day", "--no-price", "a=b"]) == 0
     assert store.terms().quotas.runs_per_day == 100_000
     assert store.terms().prices.own == {}

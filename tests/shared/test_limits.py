@@ -6,6 +6,7 @@ from shared.errors import RateLimited
 from shared.settings import settings
 from shared.store.table import TenantTable
 from shared.tenancy import new_tenant
+from tests.shared.usage.allowing import allow
 
 START = 1_800_000_000_000  # the start of a window, of ten seconds and of an hour
 
@@ -23,7 +24,9 @@ def at(aws, monkeypatch):
 
 def _tenant(rate: int | None = None) -> TenantTable:
     table = TenantTable(new_tenant())
-    table.put(table.keys.tenant_meta(), {} if rate is None else {"rate_limit": rate})
+    table.put(table.keys.tenant_meta(), {})
+    if rate is not None:
+        allow(table.tenant, requests_per_second=rate)
     return table
 
 

@@ -25,7 +25,6 @@ from stepfunctions.publish import publish
 from stepfunctions.published import Published
 from stepfunctions.release import publish_workflow
 from stepfunctions.start import payload_objects, start
-from tests.echo_server import EchoServer, serving
 from tests.stepfunctions.agents import Model, scripted
 from tests.stepfunctions.engine.faults import Service, Wire, service
 from tests.stepfunctions.events import EventBridge
@@ -117,15 +116,6 @@ def stopped(machines: Machines) -> Iterator[list[str]]:
     hooks.register("provide-client-params.sfn.StopExecution", note, unique_id="stopped")
     yield found
     hooks.unregister("provide-client-params.sfn.StopExecution", unique_id="stopped")
-
-
-@pytest.fixture
-def http(monkeypatch: pytest.MonkeyPatch) -> Iterator[EchoServer]:
-    """A local HTTP service that http_request may reach."""
-    with serving() as server:
-        monkeypatch.setenv("SW_ALLOWED_HOSTS", server.host)
-        settings.cache_clear()
-        yield server
 
 
 @pytest.fixture

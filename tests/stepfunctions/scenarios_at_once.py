@@ -46,6 +46,21 @@ AT_ONCE: Final = (
         statuses={"yes": "skipped", "no": "completed", "never": "skipped", "out": "completed"},
     ),
     Scenario(
+        "the first case of a switch that holds, as they are written",
+        document(
+            [
+                node("start", "manual_trigger"),
+                node("kind", "switch", {"cases": {"vip": "inputs.input > 1", "large": "inputs.input > 2"}}),
+                node("vip", "output"),
+                node("large", "output"),
+            ],
+            "start.trigger -> kind.input; kind.vip -> vip.value; kind.large -> large.value",
+        ),
+        trigger=3,
+        output=3,
+        statuses={"vip": "completed", "large": "skipped"},
+    ),
+    Scenario(
         "switch, merge and a dead reference",
         document(
             [

@@ -142,6 +142,17 @@ def test_a_tool_that_fails_may_fail_the_agent(machines: Machines, remote: Servic
     assert (over.error["node_id"], over.error["error"]) == ("clerk", "ToolFailed")
 
 
+def test_a_tool_that_may_have_worked_is_not_called_again(machines: Machines, remote: Service, model: Model):
+    tool(machines.tenant, "look", remote.base)
+    remote.hold("/look/1")
+    model.scripts["m"] = [[("look", {"n": 1})], "Sorry."]
+    fields = {"idempotent": False, "timeout_seconds": 2, "retry": {"max_attempts": 2, "interval_seconds": 0}}
+    made = workflow(tools=["look"], on_tool_error="fail", approval="never", fields=fields)
+    over = machines.until(machines.start(made, "Look."))
+    assert over.error is not None
+    assert (over.error["error"], remote.count()) == ("ToolFailed", {"/look/1": 1})
+
+
 def test_long_results_are_cut_for_the_model_only(machines: Machines, remote: Service, model: Model):
     model.scripts["m"] = [[("calculate", {"expression": "$pad('', 1000, 'x')"})], "Long."]
     made = workflow(tools=["calculate"], max_result_characters=100)

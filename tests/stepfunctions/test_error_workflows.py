@@ -136,8 +136,9 @@ def test_an_error_workflow_that_fails_itself_ends(api_client, tenant, sent, stre
         (lambda _: "wf_nobody", "it is not published"),
         (lambda client: triggered.create(client, triggered.document(MANUAL)), "it is not published"),
         (lambda client: released(client, trigger=triggered.schedule()), "it has no manual trigger"),
+        (lambda client: released(client, trigger={**MANUAL, "disabled": True}), "it has no manual trigger"),
     ],
-    ids=["not there", "a draft", "without a manual trigger"],
+    ids=["not there", "a draft", "without a manual trigger", "with a disabled one"],
 )
 def test_where_it_cannot_be_started_admins_are_told_once(api_client, tenant, owner, sent, stream, prepare, why):
     breaking = released(api_client, error_workflow=prepare(api_client))

@@ -14,6 +14,7 @@ from stepfunctions.plan import Plan
 from tests.stepfunctions.compiler.documents import document, node
 
 URL = {"url": "https://example.com"}
+CASES = [("vip", "true"), ("large", "true")]
 
 
 def plan(nodes: list[dict[str, Any]], wires: str = "", **fields: Any) -> Plan:
@@ -63,6 +64,14 @@ def test_a_given_value_needs_its_port():
     assert codes(old, old, given) == {}
     always = NodeRecord("which", "", "completed", outputs={"default": {"v": 1}}, origin="edited")
     assert codes(old, new, always) == {}
+
+
+def test_the_order_of_cases_is_part_of_them():
+    old, new = (plan([node("which", "switch", {"cases": dict(cases)})]) for cases in (CASES, reversed(CASES)))
+    assert old.digest != new.digest
+    assert codes(old, new, NodeRecord("which", "", "completed", outputs={"large": {"v": 1}})) == {
+        "which": "config_changed"
+    }
 
 
 def loop(config: dict[str, Any] | None = None, inner: dict[str, Any] | None = None, *more: dict[str, Any]) -> Plan:

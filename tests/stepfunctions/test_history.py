@@ -106,6 +106,36 @@ def test_nodes_in_loops_are_summed_up_and_their_iterations_can_be_read(machines,
         history.node_view(machines.tenant, run.id, "nobody", None, 2, 1000)
 
 
+def test_the_passes_of_other_containers_show_what_they_were_given_too(machines, remote):
+    remote.fail("/try")
+    nodes = [
+        node("start", "manual_trigger"),
+        node("each", "loop"),
+        node("grow", "while_loop", {"condition": "$number(state) < 3"}, parent="each"),
+        node("add", "transform", {"expression": "inputs.input + 1"}, parent="grow"),
+        node("at", "merge", parent="each"),
+        node("own", "while_loop", {"condition": "iteration < 2", "result": "'made'"}),
+        node("see", "transform", {"expression": "1"}, parent="own"),
+        node("number", "transform", {"expression": "2"}, parent="own"),
+        node("again", "retry", {"max_retries": 1, "interval_seconds": 0}),
+        node("try", "http_request", {"method": "POST"}, parent="again", inputs={"url": f"{remote.base}/try"}),
+    ]
+    wires = """start.trigger -> each.items; each.item -> grow.initial; grow.state -> add.input; grow.state -> at.inputs
+        own.state -> see.input; own.iteration -> number.input; start.trigger -> again.input; again.input -> try.body"""
+    run = machines.start(document(nodes, wires), [1, 2])
+    assert machines.until(run).status == "completed"
+
+    def passes(node_id: str) -> list[Any]:
+        items = history.node_view(machines.tenant, run.id, node_id, None, 10, 1000)["items"]
+        return [(i["iteration"], i["inputs"]) for i in items]
+
+    assert passes("add") == [([0, 0], {"input": 1}), ([0, 1], {"input": 2}), ([1, 0], {"input": 2})]
+    assert passes("at") == [([0], {"inputs": [3]}), ([1], {"inputs": [3]})]
+    assert passes("see") == [([0], {"input": None}), ([1], {})]  # what an expression made is not kept
+    assert passes("number") == [([0], {"input": 0}), ([1], {"input": 1})]
+    assert [given["body"] for _, given in passes("try")] == [[1, 2], [1, 2]]
+
+
 def test_a_question_in_a_loop_is_shown_as_paused_while_its_pass_waits(machines):
     nodes = [
         node("start", "manual_trigger"),

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from shared.clock import now_ms
 from shared.errors import Conflict, Invalid, NotFound
 from shared.runs.model import Run
 from shared.workflows.model import Document
@@ -73,10 +74,13 @@ def test_the_failed_node_is_mended(person: Person, remote: Service):
     better["b"] = post("b", remote.base, "better")
     better["last"]["config"]["expression"] = "'computed by the newer version'"
     better["more"] = post("more", remote.base)
-    assert person.change(workflow_id, made(better, WIRES + "; b.status -> more.body", free=7)) == 2
+    longer = made(better, WIRES + "; b.status -> more.body", free=7).model_dump()
+    longer["settings"]["timeout_seconds"] = 172_800
+    assert person.change(workflow_id, Document.model_validate(longer)) == 2
     again = newer.retry(machines.tenant, run.id, 2)
     assert (again.id, again.version, again.attempt, again.status) == (run.id, 2, 1, "pending")
     assert again.plan != run.plan
+    assert again.deadline > now_ms() + 170_000_000, "the time of the version that it goes on with"
     ended = machines.until(again)
     assert (ended.status, machines.value(ended.final_output)) == ("completed", 200)
     assert (ended.plan, ended.machine) == (again.plan, again.machine)

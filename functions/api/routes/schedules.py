@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Response
 
-from functions.api.deps import IfMatch, Made, Once, Paged, etag_of, require
+from functions.api.deps import IfMatch, Made, OfWorkflow, Once, Paged, etag_of, require
 from functions.api.schemas.pages import PageOf
 from functions.api.schemas.schedules import ScheduleOut, SchedulePatch, StartedRun
 from shared.tenancy import Principal
@@ -17,7 +17,6 @@ router = APIRouter(prefix="/schedules", tags=["schedules"])
 Reader = Annotated[Principal, require("viewer", "schedules:read")]
 Writer = Annotated[Principal, require("editor", "schedules:write")]
 Operator = Annotated[Principal, require("operator", "schedules:write")]
-OfWorkflow = Annotated[str | None, Query(max_length=100, pattern=r"^[A-Za-z0-9_-]+$")]
 
 
 @router.get("")

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 
-from functions.api.deps import require
+from functions.api.deps import First, Last, require
 from functions.api.schemas.usage import UsageOut
 from shared.tenancy import Principal
 from stepfunctions import figures
 
 router = APIRouter(prefix="/usage", tags=["usage"])
 Reader = Annotated[Principal, require("viewer", "usage:read")]
-First = Annotated[date | None, Query(alias="from", description="the first day (UTC); usually 30 days up to `to`")]
-Last = Annotated[date | None, Query(alias="to", description="the last day; usually today")]
 
 
 @router.get("")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Response
 
-from functions.api.deps import IfMatch, Made, Once, Paged, etag_of, require
+from functions.api.deps import IfMatch, Made, OfWorkflow, Once, Paged, etag_of, require
 from functions.api.schemas.pages import PageOf
 from functions.api.schemas.webhooks import NewSecret, RotateIn, WebhookIn, WebhookOut
 from shared.tenancy import Principal
@@ -15,7 +15,6 @@ from shared.triggers import service
 router = APIRouter(prefix="/webhooks", tags=["webhooks"])
 Reader = Annotated[Principal, require("viewer", "webhooks:read")]
 Writer = Annotated[Principal, require("editor", "webhooks:write")]
-OfWorkflow = Annotated[str | None, Query(max_length=100, pattern=r"^[A-Za-z0-9_-]+$")]
 
 
 @router.get("")

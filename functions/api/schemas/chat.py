@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field, StringConstraints
 
 from functions.api.schemas.base import Answer, Body
-from functions.api.schemas.executions import RunStatus
+from shared.runs.model import RunStatus
 from shared.threads.model import THREAD_ID
 
 

@@ -7,10 +7,10 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from functions.api.schemas.base import Answer, Body, Text, TimeOut
+from functions.api.schemas.credentials import CredentialName
 from shared.collections.model import MAX_DIMENSION, NAME, Backend, Metric, Provider
 
 CollectionName = Annotated[str, StringConstraints(pattern=NAME)]
-CredentialName = Annotated[str, StringConstraints(pattern="^[a-z][a-z0-9_]{0,63}$")]
 ModelName = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 

@@ -8,10 +8,7 @@ from pydantic import Field, StringConstraints, ValidationError, ValidatorFunctio
 from pydantic_core import PydanticCustomError
 
 from functions.api.schemas.base import Answer, Body, TimeOut
-
-RunStatus = Literal["pending", "running", "paused", "completed", "failed", "cancelled"]
-NodeStatus = Literal["pending", "running", "paused", "completed", "failed", "skipped", "cancelled"]
-
+from shared.runs.model import NodeStatus, RunStatus
 
 # Outputs of nodes, by node id and port, that a run takes over instead of running the nodes.
 Outputs = Annotated[dict[str, dict[str, Any]], Field(max_length=1_000)]

@@ -11,6 +11,7 @@ from functions.api.schemas.versions import DifferenceOut
 from functions.api.schemas.workflows import ProblemOut, WorkflowIn, WorkflowOut
 from shared.resources.documents import Agent, Model
 from shared.workflows.model import Id
+from stepfunctions.generator.apply import MAX_AGENTS
 
 Prompt = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=20_000, pattern=r"^[^\x00]*$")
@@ -105,7 +106,7 @@ class ApplyIn(Body):
 
     generation_id: GenerationId | None = None
     workflow: WorkflowIn | None = None
-    agents_to_create: Annotated[list[Agent], Field(max_length=40)] = Field(default_factory=list)
+    agents_to_create: Annotated[list[Agent], Field(max_length=MAX_AGENTS)] = Field(default_factory=list)
     workflow_id: Id | None = None
     revision: Annotated[int, Field(ge=1, le=10**15)] | None = None
 

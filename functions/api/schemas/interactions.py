@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from functions.api.schemas.base import Answer, TimeOut
-from functions.api.schemas.executions import NodeStatus, RunStatus
+from shared.runs.model import NodeStatus, RunStatus
 
 
 class _Shown(Answer):

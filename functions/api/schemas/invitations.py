@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
 from functions.api.schemas.base import Answer, Body, TimeOut
+from functions.api.schemas.credentials import CredentialName
 from functions.api.schemas.users import Email, Password, UserTypeIds
 from shared.invitations.model import InvitationStatus
 from shared.tenancy import Role
 
 _WEEK = 7 * 86_400
-CredentialName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 
 
 class InvitationIn(Body):

@@ -64,13 +64,14 @@ def system(agent: Mapping[str, Any]) -> str:
 
 
 def counted(state: State, usage: Mapping[str, Any]) -> State:
-    """With the tokens of one more step."""
+    """With the tokens of one more step, and with `finish_reason` where this one was cut off."""
     total = {name: state["usage"][name] + int(usage.get(name) or 0) for name in COUNTS}
     model = str(usage.get("model") or state["agent"]["model"])
     known = state["usage"]["models"].get(model, dict.fromkeys(COUNTS, 0))
     of_model = {name: known[name] + int(usage.get(name) or 0) for name in COUNTS}
     models = {**state["usage"]["models"], model: of_model}
-    return {**state, "usage": {**total, "steps": state["usage"]["steps"] + 1, "models": models}}
+    cut = {name: usage[name] for name in ("finish_reason",) if name in usage}
+    return {**state, "usage": {**total, "steps": state["usage"]["steps"] + 1, "models": models, **cut}}
 
 
 def answered(state: State, message: Message, text: str) -> State:

@@ -12,7 +12,7 @@ from shared.nodes._credentials import credential
 from shared.nodes.ai import _agent_state as states
 from shared.nodes.ai._fields import KINDS
 from shared.nodes.ai._memories import memory as kept_in
-from shared.nodes.ai._models import Answer, Link, Request, Unanswered, put
+from shared.nodes.ai._models import Answer, Link, Request, Unanswered, put, tell_if_cut
 from shared.nodes.base import Call, NodeError, Outputs
 from shared.tools.toolbox import Toolbox, ToolSpec, check_arguments
 
@@ -28,6 +28,7 @@ async def step(call: Call) -> Outputs:
     except Unanswered as error:
         call.usage.update(error.usage)  # it was paid all the same
         raise
+    tell_if_cut(call.world, agent["model"], answer.finish, answer.usage)
     call.usage.update(answer.usage)
     state = states.counted(state, answer.usage)
     if not answer.tool_calls:

@@ -34,7 +34,7 @@ class Tool(Effect):
         except NodeError as error:
             if call.config.get("on_tool_error") == "fail":
                 message = f"{wanted['spec']['name']}: {error.error}: {error.message}"
-                raise NodeError("ToolFailed", message, retryable=error.retryable) from None
+                raise NodeError("ToolFailed", message, retryable=error.retryable, unsure=error.unsure) from None
             return {"result": _failed(wanted, error.error, error.message)}
 
 

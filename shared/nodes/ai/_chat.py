@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from shared.nodes._credentials import credential
 from shared.nodes.ai._fields import KINDS
-from shared.nodes.ai._models import Answer, Link, Message, Request, plain_tools
+from shared.nodes.ai._models import Answer, Link, Message, Request, plain_tools, tell_if_cut
 from shared.nodes.ai._prompt import prompted
 from shared.nodes.ai._structured import Spent, converse, fitting
 from shared.nodes.base import Call, NodeError, Outputs
@@ -54,16 +54,19 @@ async def answered(
     """The answer, and its value where the config has a schema. Raises NodeError."""
     schema = config.get("response_schema")
     if schema is None:
-        return await converse(provider, link, request, spent), None
-    return await fitting(
-        provider,
-        link,
-        request,
-        schema,
-        spent,
-        mode=config.get("structured_output", "auto"),
-        repairs=int(config.get("repair_attempts", 2)),
-    )
+        answer, value = await converse(provider, link, request, spent), None
+    else:
+        answer, value = await fitting(
+            provider,
+            link,
+            request,
+            schema,
+            spent,
+            mode=config.get("structured_output", "auto"),
+            repairs=int(config.get("repair_attempts", 2)),
+        )
+    tell_if_cut(link.world, request.model, answer.finish, spent.usage)
+    return answer, value
 
 
 async def opened(call: Call, name: str | None, provider: str) -> Credential | None:

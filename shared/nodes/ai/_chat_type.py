@@ -34,7 +34,11 @@ class ModelChat(Effect):
         "message": Port("object", description="The whole answer, as a message to go on from."),
         "json": Port("any", description="The answer's value, where a schema is given; else null."),
         "tool_calls": Port("array", description="Calls the model asks for: `{id, name, arguments}`."),
-        "usage": Port("object", description="Tokens: prompt_tokens, completion_tokens, total_tokens, model."),
+        "usage": Port(
+            "object",
+            description="Tokens: prompt_tokens, completion_tokens, total_tokens, model; and `finish_reason`: `length`, "
+            "where the answer was cut off.",
+        ),
     }
     errors = (*CHAT_ERRORS, *PROMPT_ERRORS)
     timeout_seconds = 300

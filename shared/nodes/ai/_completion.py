@@ -9,7 +9,7 @@ import openai
 
 from shared.nodes._credentials import credential
 from shared.nodes.ai._chat import chat, model_of
-from shared.nodes.ai._models import Link, refused, usage
+from shared.nodes.ai._models import Link, refused, tell_if_cut, usage
 from shared.nodes.ai._openai import client_of, node_error
 from shared.nodes.ai._sdk import reaching
 from shared.nodes.base import Call, NodeError, Outputs
@@ -41,8 +41,9 @@ async def _continued(call: Call, prompt: str) -> Outputs:
         raise NodeError("ModelError", f"the endpoint's answer cannot be read: {type(error).__name__}") from None
     counted = getattr(said, "usage", None)
     used = usage(getattr(counted, "prompt_tokens", None), getattr(counted, "completion_tokens", None), model)
-    call.usage.update(used)
     choices = getattr(said, "choices", None)
+    tell_if_cut(call.world, model, choices[0].finish_reason if choices else None, used)
+    call.usage.update(used)
     if not choices or not isinstance(choices[0].text, str):
         raise NodeError("ModelError", "the endpoint answered without a choice")
     if choices[0].finish_reason == "content_filter":

@@ -6,7 +6,6 @@ import asyncio
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from shared.nodes.ai import _models
@@ -23,14 +22,6 @@ _AT_ONCE: Final = 4  # requests
 _TOO_LONG: Final = 200_000  # characters of one text
 
 
-@dataclass(frozen=True, slots=True)
-class Embedded:
-    """A vector for each text, in their order, and the tokens they took (prompt_tokens, total_tokens, model)."""
-
-    vectors: list[Vector]
-    usage: dict[str, Any]
-
-
 async def embed(
     call: Call,
     texts: Sequence[str],
@@ -41,7 +32,7 @@ async def embed(
     dimensions: int | None = None,
     purpose: Purpose = "document",
 ) -> list[Vector]:
-    """A vector for each text, in their order; the tokens are added to the call's usage.
+    """A vector for each text, in their order; the tokens are added to the call's usage, also where it fails later.
 
     `provider`: openai or bedrock; `credential`: the name of one of the kind openai or aws, None for the platform's.
     `purpose` tells models that distinguish what is kept from what is looked for. Raises NodeError, one of
@@ -53,43 +44,43 @@ async def embed(
         call.timeout_seconds,
         int(call.config.get("max_retries", 3)),
     )
-    found = await embedded(provider, link, texts, model=model, dimensions=dimensions, purpose=purpose)
-    _models.add_usage(call.usage, found.usage)
-    return found.vectors
+    return await embedded(provider, link, texts, call.usage, model=model, dimensions=dimensions, purpose=purpose)
 
 
 async def embedded(
     provider: str,
     link: Link,
     texts: Sequence[str],
+    total: dict[str, Any],
     *,
     model: str,
     dimensions: int | None = None,
     purpose: Purpose = "document",
-) -> Embedded:
-    """The same over an open link. Raises NodeError."""
+) -> list[Vector]:
+    """The same over an open link; the tokens of each request are added to `total` when it is answered."""
     _check(texts)
     family = _family(provider, model)
     request = Request(model, [])
     turns = asyncio.Semaphore(_AT_ONCE)
     vectors: list[Vector] = []
-    total = _models.usage(0, 0, model)
 
-    async def one(batch: Sequence[str]) -> tuple[list[Any], int]:
+    async def one(batch: Sequence[str]) -> list[Any]:
         async with turns:
             if family == "openai":
-                return await _openai_batch(link, batch, model, dimensions)
-            return await _bedrock_batch(family, link, batch, request, dimensions, purpose)
+                found, tokens = await _openai_batch(link, batch, model, dimensions)
+            else:
+                found, tokens = await _bedrock_batch(family, link, batch, request, dimensions, purpose)
+        _models.add_usage(total, _models.usage(tokens, 0, model))  # paid, whatever becomes of the others
+        return found
 
     tasks = [asyncio.create_task(one(batch)) for batch in _batches(texts, _TEXTS[family])]
     try:
-        for found, tokens in await asyncio.gather(*tasks):
+        for found in await asyncio.gather(*tasks):
             vectors += found
-            _models.add_usage(total, _models.usage(tokens, 0, model))
     finally:
         for task in tasks:
             task.cancel()  # what has not ended when one of them fails
-    return Embedded(_checked(vectors, len(texts)), total)
+    return _checked(vectors, len(texts))
 
 
 def _check(texts: Sequence[str]) -> None:

@@ -16,7 +16,6 @@ from typing import Any, Final, Literal
 from shared.nodes.base import NodeError
 from shared.nodes.world import Credential, World
 
-Provider = Literal["openai", "anthropic", "bedrock"]
 Message = dict[str, Any]
 
 COUNTS: Final = ("prompt_tokens", "completion_tokens", "total_tokens")
@@ -186,6 +185,13 @@ def status_error(
             return NoSchemaMode("InvalidInput", said[:300], retryable=False)
         return NodeError("InvalidInput", said[:300], retryable=False)
     return NodeError("ModelError", f"the endpoint answered {status}", retry_after=retry_after)
+
+
+def tell_if_cut(world: World, model: str, finish: str | None, used: dict[str, Any]) -> None:
+    """Where an answer was cut off, a line in the node's log says so, and `finish_reason` among what it has used."""
+    if finish == "length":
+        used["finish_reason"] = "length"
+        world.log("warning", f"the answer of {model} was cut off at max_tokens, or at the model's own limit")
 
 
 def refused(used: Mapping[str, Any]) -> Unanswered:

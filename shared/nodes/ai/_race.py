@@ -12,7 +12,7 @@ from shared.nodes.ai._chat import messages_of
 from shared.nodes.ai._models import Message
 from shared.nodes.ai._parts import plain_text
 from shared.nodes.ai._several import name_of
-from shared.nodes.ai._turns import Turn, none_answered, summed, take, turn_for
+from shared.nodes.ai._turns import Turn, none_answered, seconds_of, summed, take, turn_for
 from shared.nodes.base import Call, NodeError, Outputs
 
 _INSTRUCTION: Final = (
@@ -56,7 +56,7 @@ async def _asked(
 ) -> None:
     """Ask all; with `first`, until one has answered: the others are cancelled."""
     tasks = [
-        asyncio.create_task(take(call, entry, messages, turn, _seconds(call, deadline)))
+        asyncio.create_task(take(call, entry, messages, turn, seconds_of(call, deadline)))
         for entry, turn in zip(entries, turns, strict=True)
     ]
     try:
@@ -93,11 +93,7 @@ async def _combined(
     question = json.dumps({"conversation": told, "answers": answers}, ensure_ascii=False)
     asking = replace(call, config={"max_retries": call.config["max_retries"]})
     instruction = call.config.get("instruction") or _INSTRUCTION
-    await take(asking, entry, messages_of(question, instruction), turn, _seconds(call, deadline))
+    await take(asking, entry, messages_of(question, instruction), turn, seconds_of(call, deadline))
     if turn.answer is None:
         raise turn.error or NodeError("ModelError", "the combining model gave no answer")
     return turn.answer.text
-
-
-def _seconds(call: Call, deadline: float) -> float:
-    return min(float(call.config["model_timeout_seconds"]), deadline - asyncio.get_running_loop().time())

@@ -10,7 +10,7 @@ from typing import Any, Final
 from shared.expressions.truth import truth
 from shared.nodes.ai._chat import messages_of
 from shared.nodes.ai._several import name_of
-from shared.nodes.ai._turns import Turn, none_answered, price, summed, take, turn_for
+from shared.nodes.ai._turns import Turn, none_answered, price, seconds_of, summed, take, turn_for
 from shared.nodes.base import Call, NodeError, Outputs
 
 Entry = Mapping[str, Any]
@@ -53,7 +53,7 @@ async def _routed(
     for entry in choice.order if call.config["fall_over"] else choice.order[:1]:
         turn = turn_for(entry)
         turns.append(turn)
-        await take(call, entry, messages, turn, _seconds(call, deadline))
+        await take(call, entry, messages, turn, seconds_of(call, deadline))
         if turn.answer is not None:
             told = "".join(f"; {t.name} failed ({t.error.error})" for t in failed if t.error)
             return {
@@ -147,7 +147,7 @@ async def _classified(
     turns.append(turn)
     asking = replace(call, config={"response_schema": schema, "max_retries": call.config["max_retries"]})
     question = messages_of(f"The request:\n<request>\n{prompt}\n</request>", told)
-    await take(asking, entry, question, turn, _seconds(call, deadline))
+    await take(asking, entry, question, turn, seconds_of(call, deadline))
     if not isinstance(turn.value, Mapping):
         why = turn.error.error if turn.error else "no choice"
         return _Choice(entries, f"the classifier failed ({why}): the first of the models")
@@ -157,10 +157,6 @@ async def _classified(
 
 def _first(entry: Entry, entries: list[Entry]) -> list[Entry]:
     return [entry, *(e for e in entries if e is not entry)]
-
-
-def _seconds(call: Call, deadline: float) -> float:
-    return min(float(call.config["model_timeout_seconds"]), deadline - asyncio.get_running_loop().time())
 
 
 def _bad(message: str) -> NodeError:

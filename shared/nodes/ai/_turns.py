@@ -29,13 +29,13 @@ class Turn:
 
     def shown(self) -> dict[str, Any]:
         """`{model, response, json, error, usage, milliseconds}`."""
-        error = self.error
+        error, used = self.error, self.spent.usage
         return {
             "model": self.name,
             "response": self.answer.text if self.answer else None,
             "json": self.value,
             "error": {"error": error.error, "message": error.message} if error else None,
-            "usage": {name: self.spent.usage[name] for name in _models.COUNTS},
+            "usage": {n: used[n] for n in (*_models.COUNTS, "finish_reason") if n in used},
             "milliseconds": self.milliseconds,
         }
 
@@ -64,6 +64,11 @@ async def take(call: Call, entry: Mapping[str, Any], messages: list[Message], tu
         turn.milliseconds = round((time.monotonic() - started) * 1000)
 
 
+def seconds_of(call: Call, deadline: float) -> float:
+    """How long one model may be asked: no longer than until `deadline`, of the event loop's clock."""
+    return min(float(call.config["model_timeout_seconds"]), deadline - asyncio.get_running_loop().time())
+
+
 def turn_for(entry: Mapping[str, Any]) -> Turn:
     """A turn that has not begun."""
     return Turn(name_of(entry))
@@ -80,6 +85,8 @@ def summed(turns: list[Turn], entries: Mapping[str, Mapping[str, Any]]) -> dict[
         for name, tokens in used.items():
             total[name] += tokens
             mine[name] += tokens
+        if "finish_reason" in turn.spent.usage:
+            mine["finish_reason"] = turn.spent.usage["finish_reason"]
         cost += price(entries[turn.name], used["prompt_tokens"], used["completion_tokens"])
     priced = any("input_price" in entry or "output_price" in entry for entry in entries.values())
     return {**total, "models": by_model, **({"cost": round(cost, 9)} if priced else {})}

@@ -32,7 +32,11 @@ class Agent(Composite):
         "output": Port("any", description="The answer: text, or with `output_schema` a value that fits it."),
         "messages": Port("array", description="The conversation, calls of tools and their results included."),
         "tool_calls": Port("array", description="What was called: `{id, name, arguments, step, result or error}`."),
-        "usage": Port("object", description="Tokens: prompt_tokens, completion_tokens, total_tokens, steps, models."),
+        "usage": Port(
+            "object",
+            description="Tokens: prompt_tokens, completion_tokens, total_tokens, steps, models; and `finish_reason`: "
+            "`length`, where the answer was cut off.",
+        ),
     }
     config_schema = CONFIG
     errors = ERRORS
@@ -108,6 +112,8 @@ class Agent(Composite):
         stopped = state["stopped"]
         if stopped["error"] and not (stopped["error"] != "InvalidResponse" and call.config["on_limit"] == "answer"):
             raise NodeError(stopped["error"], stopped["message"], retryable=False)
+        if state["usage"].get("finish_reason") == "length":
+            call.world.log("warning", "the model's last message was cut off at max_tokens, or at its own limit")
         return {name: state[name] for name in self.outputs}
 
 

@@ -21,7 +21,11 @@ class LlmCompletion(Effect):
     }
     outputs = {
         "completion": Port("string", description="The model's text."),
-        "usage": Port("object", description="Tokens: prompt_tokens, completion_tokens, total_tokens, model."),
+        "usage": Port(
+            "object",
+            description="Tokens: prompt_tokens, completion_tokens, total_tokens, model; and `finish_reason`: `length`, "
+            "where the answer was cut off.",
+        ),
     }
     config_schema = {
         "type": "object",

@@ -6,6 +6,7 @@ from typing import Any
 
 from shared.expressions.truth import truth
 from shared.nodes.base import Call, NodeError, Outputs, Port, Pure
+from shared.nodes.data._budget import Budget
 
 
 class Filter(Pure):
@@ -28,13 +29,15 @@ class Filter(Pure):
                 "maxLength": 10_000,
                 "x-expression": True,
                 "title": "Condition",
-                "description": "A JSONata expression over `item` and `index`, such as `item.price > 10`.",
+                "description": "A JSONata expression over `item` and `index`, such as `item.price > 10`. "
+                "All items together have the time-out of the node: 60 seconds, unless it says otherwise.",
             }
         },
         "required": ["condition"],
         "additionalProperties": False,
     }
-    errors = ("InvalidInput", "ExpressionError")
+    errors = ("InvalidInput", "ExpressionError", "Timeout")
+    timed = True
     example = {
         "config": {"condition": "item > 1"},
         "inputs": {"items": [1, 2, 3]},
@@ -47,14 +50,16 @@ class Filter(Pure):
         return frozenset({"item", "index"})
 
     def evaluate(self, call: Call) -> Outputs:
-        """Every item, on one port or the other."""
+        """Every item, on one port or the other. Raises NodeError InvalidInput, ExpressionError, Timeout."""
         items = call.inputs["items"]
         if not isinstance(items, list):
             raise NodeError("InvalidInput", "items is no list", retryable=False)
         kept: list[Any] = []
         rejected: list[Any] = []
         evaluate, condition = call.expressions.evaluate, call.config["condition"]
+        budget = Budget(call.timeout_seconds)
         for index, item in enumerate(items):
+            budget.spend()
             holds = truth(evaluate(condition, {"item": item, "index": index}))
             (kept if holds else rejected).append(item)
         return {"results": kept, "rejected": rejected}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from shared.nodes.base import Call, NodeError, Outputs, Port, Pure
+from shared.nodes.data._budget import Budget
 
 
 class Mapper(Pure):
@@ -22,13 +25,15 @@ class Mapper(Pure):
                 "maxLength": 100_000,
                 "x-expression": True,
                 "title": "Expression",
-                "description": "A JSONata expression over `item` and `index`, such as `item.price * 2`.",
+                "description": "A JSONata expression over `item` and `index`, such as `item.price * 2`. "
+                "All items together have the time-out of the node: 60 seconds, unless it says otherwise.",
             }
         },
         "required": ["expression"],
         "additionalProperties": False,
     }
-    errors = ("InvalidInput", "ExpressionError")
+    errors = ("InvalidInput", "ExpressionError", "Timeout")
+    timed = True
     example = {
         "config": {"expression": "{ 'n': index, 'double': item * 2 }"},
         "inputs": {"items": [1, 2]},
@@ -41,9 +46,14 @@ class Mapper(Pure):
         return frozenset({"item", "index"})
 
     def evaluate(self, call: Call) -> Outputs:
-        """One result per item."""
+        """One result per item. Raises NodeError InvalidInput, ExpressionError, Timeout."""
         items = call.inputs["items"]
         if not isinstance(items, list):
             raise NodeError("InvalidInput", "items is no list", retryable=False)
         evaluate, expression = call.expressions.evaluate, call.config["expression"]
-        return {"results": [evaluate(expression, {"item": item, "index": i}) for i, item in enumerate(items)]}
+        budget = Budget(call.timeout_seconds)
+        results: list[Any] = []
+        for index, item in enumerate(items):
+            budget.spend()
+            results.append(evaluate(expression, {"item": item, "index": index}))
+        return {"results": results}

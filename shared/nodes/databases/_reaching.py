@@ -16,7 +16,7 @@ _FINAL: Final = frozenset({"BlockedAddress", "AuthenticationFailed", "InvalidInp
 
 @asynccontextmanager
 async def connection(way: Way[T], found: Credential, call: Call) -> AsyncIterator[T]:
-    """A connection as that credential. Raises NodeError with one of `connections.FAILURES` or InvalidInput."""
+    """A connection as that credential. Raises NodeError with a `connections.Failure`."""
     # Only opening fails with NotConnected: what the connection is used for has errors of its own.
     try:
         async with connected(way, found.values, call.world.allowed_hosts) as made:

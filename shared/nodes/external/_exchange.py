@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, NoReturn
-from urllib.parse import urlencode
+from urllib.parse import unquote_plus, urlencode
 
 import httpx
 
@@ -18,12 +18,27 @@ from shared.credentials.signing import Signature
 from shared.nodes._credentials import http_signature
 from shared.nodes.base import Call, NodeError, Outputs
 from shared.outbound.hosts import AddressRefused, NameNotFound
+from shared.outbound.statuses import worth_another_try
 from shared.outbound.transport import shared_transport
 
 MAX_BYTES: Final = 50_000_000
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,200}")
 _OURS: Final = frozenset(
     {"host", "content-length", "transfer-encoding", "connection", "upgrade", "proxy-authorization"}
+)
+# What a redirect takes to another origin. Any other header may prove who we are; of the last two, httpx has left only
+# what is for the new address.
+_TAKEN_ALONG: Final = _OURS | frozenset(
+    {
+        "accept",
+        "accept-encoding",
+        "accept-language",
+        "content-type",
+        "idempotency-key",
+        "user-agent",
+        "authorization",
+        "cookie",
+    }
 )
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _TEXT: Final = re.compile(r"text/|application/(?:.+\+)?(?:xml|javascript|x-www-form-urlencoded|x-ndjson|yaml)\b")
@@ -93,9 +108,9 @@ async def _followed(client: httpx.AsyncClient, request: httpx.Request, key_heade
             _fail("InvalidResponse", "the redirect leads to no http or https address")
         # httpx dropped Authorization and Cookie where the host changes; the rest is ours to take care of.
         following.url = following.url.copy_with(username=None, password=None)
-        if key_header and _origin(following.url) != _origin(request.url):
-            following.headers.pop(key_header, None)
-            key_header = ""
+        if _origin(following.url) != _origin(request.url):
+            for name in [n for n in following.headers if n not in _TAKEN_ALONG or n == key_header]:
+                del following.headers[name]
         request = following
         response = await client.send(request, stream=True)
     return response
@@ -122,7 +137,7 @@ def _request(
     query |= {name: [value] for name, value in parameters.items()}
     query |= {name: [value] for name, value in signed.query.items()}
     if query:  # merging nothing would still rewrite what the URL has
-        url = url.copy_merge_params(query)
+        url = _merged(url, query)
     content, content_type = _content(call.inputs.get("body"), str(call.config.get("body_type", "auto")))
     headers = {"user-agent": "statewright", "accept": "*/*", "accept-encoding": "gzip, deflate"}
     if content_type:
@@ -144,11 +159,19 @@ def _request(
         case "bearer":
             headers["authorization"] = "Bearer " + _header_value("auth.token", auth.get("token") or "")
         case "api_key" if auth.get("in") == "query":
-            url = url.copy_merge_params({str(auth.get("name")): str(auth.get("value"))})
+            url = _merged(url, {str(auth.get("name")): [str(auth.get("value"))]})
         case "api_key":
             key_header = _header_name(str(auth.get("name")))
             headers[key_header] = _header_value("auth.value", auth.get("value") or "")
     return httpx.Request(method, url, headers=headers, content=content), key_header
+
+
+def _merged(url: httpx.URL, query: Mapping[str, list[str]]) -> httpx.URL:
+    """The URL with parameters in place of those of the same names. The others stay as they are written: httpx would
+    quote the commas that separate an operation's values, too.
+    """
+    own = [pair for pair in url.query.decode().split("&") if pair and unquote_plus(pair.partition("=")[0]) not in query]
+    return url.copy_with(query="&".join([*own, urlencode(query, doseq=True)]).encode())
 
 
 def _url(value: Any) -> httpx.URL:
@@ -224,14 +247,16 @@ async def _answer(response: httpx.Response, config: Mapping[str, Any], room: int
     if status >= 400 and config.get("fail_on_status", True):
         # The body is left out: it may repeat what was sent, and errors are stored.
         message = f"{response.request.url.host} answered {status} {response.reason_phrase}".rstrip()
-        raise NodeError("HttpError", message, retry_after=_retry_after(response))
+        again = worth_another_try(status)
+        raise NodeError("HttpError", message, retry_after=retry_after(response.headers), retryable=again)
     body = await _body(response, room)
     outputs = {"response": _parsed(body, response, config), "status": status, "headers": dict(response.headers)}
     return outputs, len(body)
 
 
-def _retry_after(response: httpx.Response) -> float | None:
-    said = response.headers.get("retry-after", "").strip()
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """The seconds that `Retry-After` asks for, in an answer's headers; None where it asks for none."""
+    said = headers.get("retry-after", "").strip()
     if said.isascii() and said.isdigit():
         return float(said[:9])
     try:

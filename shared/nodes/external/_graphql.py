@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any, Final
 
 from shared.nodes.base import Call, NodeError, Outputs
-from shared.nodes.external._exchange import exchange
+from shared.nodes.external._exchange import exchange, retry_after
+from shared.outbound.statuses import worth_another_try
 
 _SAID: Final = 300  # characters of the service's own words
 
@@ -31,20 +32,21 @@ async def ask(call: Call) -> Outputs:
     if "credential" in call.config:
         config["credential"] = call.config["credential"]
     answer = await exchange(replace(call, inputs=inputs, config=config))
-    return _judged(answer["response"], int(answer["status"]), str(call.config.get("fail_on", "no_data")))
+    return _judged(answer, str(call.config.get("fail_on", "no_data")))
 
 
-def _judged(body: Any, status: int, fail_on: str) -> Outputs:
-    busy = status >= 500 or status == 429
+def _judged(answer: Outputs, fail_on: str) -> Outputs:
+    body, status = answer["response"], int(answer["status"])
+    busy, wait = worth_another_try(status), retry_after(answer["headers"])
     if not isinstance(body, Mapping) or not ("data" in body or "errors" in body):
         if status >= 400:
-            raise NodeError("HttpError", f"the service answered {status}", retryable=busy)
+            raise NodeError("HttpError", f"the service answered {status}", retryable=busy, retry_after=wait)
         raise NodeError("InvalidResponse", "the answer is none of GraphQL's", retryable=False)
     data, errors = body.get("data"), body.get("errors") or []
     if not (data is None or isinstance(data, Mapping)) or not isinstance(errors, list):
         raise NodeError("InvalidResponse", "the answer is none of GraphQL's", retryable=False)
     if errors and (fail_on == "any_error" or (fail_on == "no_data" and data is None)):
-        raise NodeError("GraphqlError", _said(errors), retryable=busy)
+        raise NodeError("GraphqlError", _said(errors), retryable=busy, retry_after=wait)
     return {"data": data, "errors": errors}
 
 

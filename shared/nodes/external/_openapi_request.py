@@ -6,11 +6,11 @@ Styles: https://spec.openapis.org/oas/v3.1.1#style-values. Not `label` and `matr
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final, NoReturn
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from openapi_schema_validator import OAS30ReadValidator, OAS30WriteValidator, OAS31Validator
 from referencing import Registry
@@ -24,7 +24,7 @@ from shared.nodes.json_schemas import BUDGET_SECONDS
 _STYLES: Final = {"query": "form", "path": "simple", "header": "simple", "cookie": "form"}
 _SAID: Final = 500
 _MOST_FAULTS: Final = 5
-_SEPARATORS: Final = {"form": ",", "spaceDelimited": " ", "pipeDelimited": "|", "simple": ","}
+_SEPARATORS: Final = {"form": ",", "spaceDelimited": "%20", "pipeDelimited": "%7C", "simple": ","}
 _BODIES: Final = (("application/json", "json"), ("application/x-www-form-urlencoded", "form"), ("text/plain", "text"))
 
 
@@ -85,7 +85,7 @@ class Request:
         known = operation.parameters()
         if strangers := set(given) - {p.get("name") for p in known}:
             _invalid(f"the operation has no parameter {min(strangers)[:100]!r}")
-        path, query, headers, cookies = operation.path, list[tuple[str, str]](), dict[str, str](), list[str]()
+        path, query, headers, cookies = operation.path, list[str](), dict[str, str](), list[str]()
         for parameter in known:
             name, place = str(parameter.get("name")), parameter.get("in")
             if given.get(name) is None:
@@ -93,14 +93,14 @@ class Request:
                     _invalid(f"the parameter {name[:100]!r} is required")
                 continue
             _fit(operation, parameter.get("schema"), given[name], f"the parameter {name[:100]}", "InvalidRequest")
-            pairs = list(_serialized(parameter, given[name]))
+            pairs = list(_serialized(parameter, given[name], _plainly if place in ("header", "cookie") else _quoted))
             if place == "query":
-                query += pairs
+                query += [f"{_quoted(key)}={text}" for key, text in pairs]
             elif place == "path":
                 text = pairs[0][1] if pairs else ""
                 if text in ("", ".", ".."):  # the address would lead to another operation
                     _invalid(f"the parameter {name[:100]!r} stands in the path: it is neither empty nor dots")
-                path = path.replace(f"{{{name}}}", quote(text, safe=","))
+                path = path.replace(f"{{{name}}}", text)
             elif place == "header":
                 headers[name] = pairs[0][1] if pairs else ""
             elif place == "cookie":
@@ -110,7 +110,7 @@ class Request:
             headers["cookie"] = "; ".join(cookies)
         if content_type and body_type == "json":
             headers["content-type"] = content_type
-        url = server.rstrip("/") + path + (f"?{urlencode(query)}" if query else "")
+        url = server.rstrip("/") + path + (f"?{'&'.join(query)}" if query else "")
         return cls(operation.method, url, headers, body_type, body)
 
 
@@ -164,34 +164,45 @@ def _limit(rule: Any) -> str:
     return text if len(text) < 100 else ""
 
 
-def _serialized(parameter: Mapping[str, Any], value: Any) -> Iterator[tuple[str, str]]:
-    """Name and text, once or several times."""
+def _quoted(text: str) -> str:
+    return quote(text, safe="")
+
+
+def _plainly(text: str) -> str:
+    return text
+
+
+def _serialized(parameter: Mapping[str, Any], value: Any, written: Callable[[str], str]) -> Iterator[tuple[str, str]]:
+    """Name and text, once or several times. Each value is `written`, and not what stands between them: so a comma in
+    a value is told from one that separates two.
+    """
     name, place = str(parameter["name"]), str(parameter.get("in"))
     if "content" in parameter:
-        yield name, json.dumps(value)
+        yield name, written(json.dumps(value))
         return
     style = str(parameter.get("style") or _STYLES.get(place, "simple"))
     explode = bool(parameter.get("explode", style == "form"))
     if style == "deepObject" and isinstance(value, Mapping):
-        yield from ((f"{name}[{key}]", _text(name, each)) for key, each in value.items())
+        yield from ((f"{name}[{key}]", written(_text(name, each))) for key, each in value.items())
         return
     if style not in _SEPARATORS:
         raise NodeError("InvalidSpec", f"the parameter {name[:100]!r} has a style that is not known", retryable=False)
     separator = _SEPARATORS[style]
     if isinstance(value, list):
-        texts = [_text(name, each) for each in value]
+        texts = [written(_text(name, each)) for each in value]
         if explode and style == "form":
             yield from ((name, text) for text in texts)
         else:
             yield name, separator.join(texts)
     elif isinstance(value, Mapping):
-        pairs = [(key, _text(name, each)) for key, each in value.items()]
+        pairs = [(key, written(_text(name, each))) for key, each in value.items()]
         if explode and style == "form":
             yield from pairs
         else:
-            yield name, separator.join(f"{k}={v}" if explode else f"{k}{separator}{v}" for k, v in pairs)
+            between = "=" if explode else separator
+            yield name, separator.join(f"{written(key)}{between}{text}" for key, text in pairs)
     else:
-        yield name, _text(name, value)
+        yield name, written(_text(name, value))
 
 
 def _text(name: str, value: Any) -> str:

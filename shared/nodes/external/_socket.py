@@ -6,7 +6,7 @@ import asyncio
 import base64
 import json
 import ssl
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import cache
 from typing import Any, Final, NoReturn
@@ -19,7 +19,7 @@ from websockets.typing import Subprotocol
 
 from shared.nodes._credentials import http_signature
 from shared.nodes.base import Call, NodeError
-from shared.outbound.connections import NotConnected, addresses
+from shared.outbound.connections import NotConnected, addresses, dialled
 
 _MAX_MESSAGE: Final = 5_000_000  # bytes
 _MAX_TOTAL: Final = 20_000_000
@@ -42,14 +42,14 @@ async def _connection(call: Call) -> AsyncIterator[ClientConnection]:
     signature = await http_signature(call)
     url, host, port = _url(call.inputs["url"], signature.query)
     try:
-        [address, *_] = await addresses(host, port, call.world.allowed_hosts)
+        found = await addresses(host, port, call.world.allowed_hosts)
     except NotConnected as error:
         raise NodeError(error.error, error.message, retryable=error.error != "BlockedAddress") from None
     secure: dict[str, Any] = {"ssl": _tls()} if url.startswith("wss:") else {}
-    opening = connect(
+    opening = _Checked(
+        found,
         url,
-        # The checked address, not the name: a second look-up may say something else. Redirects stay on this host.
-        host=address,
+        host=host,  # redirects stay on this host
         port=port,
         proxy=None,
         open_timeout=_CONNECT_SECONDS,
@@ -66,6 +66,25 @@ async def _connection(call: Call) -> AsyncIterator[ClientConnection]:
         yield connection
     finally:
         await connection.close()
+
+
+class _Checked(connect):
+    """Goes to one of the addresses that were checked, not to the name: a second look-up may say something else."""
+
+    def __init__(self, found: Sequence[str], url: str, **more: Any) -> None:
+        super().__init__(url, **more)
+        self._found = found
+
+    async def open_tcp_connection(self) -> ClientConnection:
+        """To the first address that takes the connection. Raises OSError."""
+        given = self.create_connection_kwargs
+        link = await dialled(self._found, given["port"])
+        more = {name: value for name, value in given.items() if name not in ("host", "port")}
+        self.create_connection_kwargs = {**more, "sock": link}
+        try:
+            return await super().open_tcp_connection()
+        finally:
+            self.create_connection_kwargs = given
 
 
 async def _collected(call: Call, connection: ClientConnection) -> list[Any]:

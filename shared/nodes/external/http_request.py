@@ -34,7 +34,11 @@ class HttpRequest(Effect):
     inputs = {
         "url": Port("string", required=True, description="http or https; no user name or password in it."),
         "body": Port("any", description="Text is sent as it is, anything else as JSON (see Body)."),
-        "headers": Port("object", description="Headers of the request."),
+        "headers": Port(
+            "object",
+            description="Headers of the request. A redirect to another host, port or scheme takes none along but "
+            "Accept, Accept-Language, Content-Type, User-Agent and Idempotency-Key.",
+        ),
         "query": Port("object", description="Query parameters, added to those of the URL; a list repeats its name."),
     }
     outputs = {

@@ -22,7 +22,7 @@ class Merge(Pure):
                 "enum": ["array", "object", "first"],
                 "title": "Mode",
                 "description": "`array`: all values, in the order of the connections. `object`: the values' fields in "
-                "one object, later ones winning. `first`: the first value only.",
+                "one object, later ones winning and nulls left out. `first`: the first value only.",
                 "default": "array",
             }
         },
@@ -46,6 +46,8 @@ class Merge(Pure):
             return {"output": values[0] if values else None}
         merged: dict[str, Any] = {}
         for position, value in enumerate(values, 1):
+            if value is None:  # what a branch delivers that failed and goes on (`on_error: continue`)
+                continue
             if not isinstance(value, dict):
                 raise NodeError("InvalidInput", f"value {position} to merge is no object", retryable=False)
             merged.update(value)

@@ -19,7 +19,13 @@ class McpPrompt(Effect):
         "prompt": Port("string", required=True, description="The prompt's name at the server."),
         "args": Port("object", description="Its arguments; what is no text is sent as JSON, for MCP knows only text."),
     }
-    outputs = {"messages": Port("array", description="`{role, content}`, as `llm_chat` takes them.")}
+    outputs = {
+        "messages": Port(
+            "array",
+            description="`{role, content}`, as `llm_chat` takes them: `content` is text or a list of parts "
+            "(`image_url`, `input_audio`, `file`). What has no such form is named in a text.",
+        )
+    }
     config_schema = {
         "type": "object",
         "properties": {"server": SERVER},

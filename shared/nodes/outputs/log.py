@@ -14,10 +14,15 @@ class Log(Effect):
 
     category = "output"
     display_name = "Log"
-    description = "Writes a line to the run's log."
+    description = "Writes a line to the run's log; CloudWatch is told of it, without its text."
     inputs = {
-        "message": Port("any", required=True, description="The message: text or any value."),
-        "level": Port("string", description="debug, info, warning or error; goes before the one in the config."),
+        "message": Port(
+            "any", required=True, description="Text or any value; 4,000 characters are kept, in the run only."
+        ),
+        "level": Port(
+            "string",
+            description="debug, info, warning or error; goes before the one in the config. CloudWatch gets no debug.",
+        ),
     }
     config_schema = {
         "type": "object",
@@ -39,5 +44,5 @@ class Log(Effect):
         level = call.inputs.get("level") or call.config.get("level", "info")
         if level not in _LEVELS:
             raise NodeError("InvalidInput", f"level must be one of {', '.join(_LEVELS)}", retryable=False)
-        call.world.log(level, call.inputs["message"])
+        call.world.log(level, call.inputs["message"], node_id=call.node_id)
         return {}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from array import array
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Final, Literal, Protocol, TypeVar
 
 from shared.collections.filters import All, BadFilter, Condition, read
 from shared.collections.model import MAX_K, BadPassage, CollectionRecord, Match, Passage, check_vector
@@ -13,13 +14,14 @@ from shared.nodes.base import Call, NodeError
 from shared.nodes.world import Holdings
 
 T = TypeVar("T")
+_AT_ONCE: Final = 1_024  # texts whose vectors are held as Python's numbers, eight times as large as they are kept
 
 
 class Held(Protocol):
     """What a collection holds, wherever that is: as `shared.nodes.world.Holdings`, awaited. Raises NodeError."""
 
     async def upsert(self, passages: Sequence[Passage]) -> int: ...
-    async def delete(self, ids: Sequence[str], where: Condition | None) -> int: ...
+    async def delete(self, ids: Sequence[str], where: Condition | None, within: Condition | None = None) -> int: ...
     async def nearest(self, vector: Sequence[float], k: int, where: Condition | None) -> list[Match]: ...
     async def with_words(self, text: str, k: int, where: Condition | None) -> list[Match] | None: ...
     async def count(self, where: Condition | None) -> int: ...
@@ -45,8 +47,8 @@ class _Ours:
     async def upsert(self, passages: Sequence[Passage]) -> int:
         return await _asked(lambda: self._held.upsert(passages))
 
-    async def delete(self, ids: Sequence[str], where: Condition | None) -> int:
-        return await _asked(lambda: self._held.delete(ids, where))
+    async def delete(self, ids: Sequence[str], where: Condition | None, within: Condition | None = None) -> int:
+        return await _asked(lambda: self._held.delete(ids, where, within))
 
     async def nearest(self, vector: Sequence[float], k: int, where: Condition | None) -> list[Match]:
         return await _asked(lambda: self._held.nearest(vector, k, where))
@@ -73,24 +75,25 @@ async def _asked(work: Callable[[], T]) -> T:
 
 async def embedded(
     call: Call, collection: CollectionRecord, texts: Sequence[str], purpose: Literal["document", "query"]
-) -> list[list[float]]:
+) -> list[Sequence[float]]:
     """The texts' vectors, by the collection's model. Raises NodeError."""
     if collection.model is None:
         raise NodeError("InvalidInput", "the collection names no model, so it takes vectors only", retryable=False)
     from shared.nodes.ai._embeddings import embed
 
     model = collection.model
-    found = await embed(
-        call,
-        texts,
-        provider=model.provider,
-        model=model.model,
-        credential=model.credential,
-        dimensions=collection.dimension if model.shortened else None,
-        purpose=purpose,
-    )
-    for vector in found:
-        fitting(vector, collection.dimension)
+    found: list[Sequence[float]] = []
+    for begin in range(0, len(texts), _AT_ONCE):
+        made = await embed(
+            call,
+            texts[begin : begin + _AT_ONCE],
+            provider=model.provider,
+            model=model.model,
+            credential=model.credential,
+            dimensions=collection.dimension if model.shortened else None,
+            purpose=purpose,
+        )
+        found += [array("f", fitting(vector, collection.dimension)) for vector in made]
     return found
 
 

@@ -80,14 +80,14 @@ class Qdrant:
         del text, k, where
         return None
 
-    async def delete(self, ids: Sequence[str], where: Condition | None) -> int:
-        """Remove passages by id, and all for which the condition holds; gives how many there were."""
+    async def delete(self, ids: Sequence[str], where: Condition | None, within: Condition | None = None) -> int:
+        """Remove passages by id, and all for which `where` holds, of both those `within`; gives how many there were."""
         chosen: list[models.Condition] = [models.HasIdCondition(has_id=[_point(i) for i in ids])] if ids else []
         if where is not None:
             chosen.append(_written(where))
         if not chosen:
             return 0
-        condition = models.Filter(should=chosen)
+        condition = models.Filter(must=[models.Filter(should=chosen), *([_written(within)] if within else [])])
         async with _as_node_errors():
             if not await self._client.collection_exists(self._name):
                 return 0

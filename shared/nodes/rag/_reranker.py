@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from shared.nodes._credentials import credential
 from shared.nodes.base import Call, NodeError, Outputs
+from shared.outbound.statuses import worth_another_try
 
 _MOST: Final = 1_000
 _MOST_GRADED: Final = 50
@@ -83,7 +84,7 @@ async def _from_endpoint(call: Call, query: str, texts: Sequence[str]) -> list[f
         wait = float(said) if said.isascii() and said.isdigit() else None
         raise NodeError("RateLimited", "too many requests", retry_after=wait)
     if status != 200:
-        raise NodeError("HttpError", f"the endpoint answered {status}", retryable=status >= 500)
+        raise NodeError("HttpError", f"the endpoint answered {status}", retryable=worth_another_try(status))
     return _read(answer["response"], len(texts))
 
 

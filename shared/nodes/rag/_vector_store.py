@@ -109,7 +109,7 @@ async def _query(call: Call, collection: CollectionRecord, held: Held) -> Output
 
 async def _delete(call: Call, held: Held) -> Outputs:
     data = call.inputs["data"]
-    where = None
+    where, within = None, condition(call.config.get("filter"))
     if isinstance(data, Mapping) and "filter" in data:
         where = condition(call.config.get("filter"), data["filter"])
         if where is None:
@@ -118,7 +118,7 @@ async def _delete(call: Call, held: Held) -> Outputs:
     elif isinstance(data, Mapping) and "ids" in data:
         data = data["ids"]
     ids = [_id(item, i) for i, item in enumerate(data if isinstance(data, list) else [data])]
-    count = await held.delete(ids, where)
+    count = await held.delete(ids, where, within)  # what the data names is never beyond the config's filter
     return {"results": [], "count": count}
 
 

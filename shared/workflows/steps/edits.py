@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from shared.errors import Conflict, Invalid, NotFound, Problem
+from shared.expressions.pieces import parts
 from shared.expressions.template import TemplateError, expressions
 from shared.nodes.registry import find
 from shared.workflows.steps.from_document import steps_as_graph, steps_of_document
 from shared.workflows.steps.model import HANGING
 from shared.workflows.steps.ports import arriving, leaving, may_lead, outputs_of
-from shared.workflows.steps.references import QUOTED, marked
+from shared.workflows.steps.references import marked
 from shared.workflows.steps.to_document import connection, document_of_steps
 
 Json = dict[str, Any]
@@ -315,14 +316,14 @@ def _after(document: Json, step_id: str) -> set[str]:
 def _readers(document: Json, gone: set[str]) -> Iterator[tuple[str, str, str]]:
     """(step, path, what it reads) of each expression of other steps that reads one of these."""
     names = "|".join(re.escape(each) for each in gone)
-    read = re.compile(rf"{QUOTED}|(?<![\w.`])nodes\s*\.\s*`?(?P<step>{names})(?![\w-])")
+    read = re.compile(rf"(?<![\w.`])nodes\s*\.\s*`?(?P<step>{names})(?![\w-])")
     for node in document["nodes"]:
         if node["id"] in gone:
             continue
         for path, text in _expressions(node):
-            found = next((m["step"] for m in read.finditer(text) if m["step"]), None)
+            found = next((m for part, can_name in parts(text) if can_name for m in read.finditer(part)), None)
             if found is not None:
-                yield node["id"], path, found
+                yield node["id"], path, found["step"]
 
 
 def _expressions(node: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -8,7 +8,6 @@ from typing import Any, Final
 from shared.nodes.base import AFTER, Container, NodeType, Port, Trigger
 from shared.nodes.registry import find
 
-Json = dict[str, Any]
 # Input ports that take what the step before gave, where nothing else is given to them.
 _TAKING: Final = frozenset({"input", "inputs", "value", "items", "documents", "text", "initial"})
 _FORKS: Final = frozenset({"condition", "switch"})  # each value leaves on one port of several

@@ -12,11 +12,10 @@ from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from shared.expressions.pieces import parts, pieces
 from shared.expressions.template import TemplateError, end_of
 from shared.workflows.steps.model import RAW
 
-# A text in an expression. One without an end goes to the end: it is looked at once, however many quotes there are.
-QUOTED: Final = r"\"(?:\\.|[^\"\\])*(?:\"|\\?\Z)|'(?:\\.|[^'\\])*(?:'|\\?\Z)"
 _NAME: Final = r"[A-Za-z_][A-Za-z0-9_-]*"
 _PATH: Final = rf"(?:\.{_NAME}|\[[0-9]{{1,9}}\])*"
 _REFERENCE: Final = re.compile(
@@ -28,12 +27,8 @@ _SEGMENT: Final = r"(?:\.[A-Za-z_][A-Za-z0-9_]*|\.`[^`]*`|\[[0-9]{1,9}\])"
 _READ: Final = re.compile(
     rf"(?P<root>trigger|nodes|variables|execution|item|index|state|iteration)(?P<path>{_SEGMENT}*)"
 )
-# In an expression: what is skipped (texts, comments), and what may be a reference.
-_PIECE: Final = re.compile(
-    rf"{QUOTED}|/\*.*?(?:\*/|\Z)|(?<![\w$.`])(?P<read>(?:trigger|nodes|variables)(?:{_SEGMENT})*)(?![\w`(])|\$\{{",
-    re.DOTALL,
-)
-_QUOTED: Final = re.compile(QUOTED, re.DOTALL)
+# In an expression: what may be a reference.
+_PERHAPS: Final = re.compile(rf"(?<![\w$.`])(?:trigger|nodes|variables)(?:{_SEGMENT})*(?![\w`(])")
 _WORD: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _RESERVED: Final = frozenset({"and", "or", "in", "true", "false", "null", "function"})
 
@@ -132,7 +127,7 @@ def _reference(expression: str, ports: MainPorts) -> str:
 
 def expression_of(text: str, ports: MainPorts) -> str:
     """An expression of steps as one of the document. Raises BadReference."""
-    quoted = [m.span() for m in _QUOTED.finditer(text)]
+    quoted = [(start, end) for kind, start, end in pieces(text) if kind in ("text", "pattern", "open")]
     begins = [start for start, _ in quoted]
 
     def replaced(found: re.Match[str]) -> str:
@@ -140,7 +135,7 @@ def expression_of(text: str, ports: MainPorts) -> str:
             return found[0].removeprefix("\\")
         before = bisect_left(begins, found.start())
         if before and found.start() < quoted[before - 1][1]:
-            raise BadReference(f"{found[0]} stands in quotes, where it is text; write it without them")
+            raise BadReference(f"{found[0]} stands in quotes or a pattern, where it is text; write it without them")
         return _read(found, ports)
 
     return _TOKEN.sub(replaced, text)
@@ -150,12 +145,13 @@ def written_expression(expression: str, ports: MainPorts) -> str | None:
     """An expression of the document as one of steps; None if it cannot be written as one."""
 
     def replaced(found: re.Match[str]) -> str:
-        if found["read"] is None:
-            return _TOKEN.sub(lambda m: "\\" + m[0], found[0])
-        named = _named(found["read"], ports)
+        named = _named(found[0], ports)
         return f"${{{named}}}" if named is not None else found[0]
 
-    text = _PIECE.sub(replaced, expression)
+    def written(part: str, can_name: bool) -> str:
+        return _PERHAPS.sub(replaced, part) if can_name else _TOKEN.sub(lambda m: "\\" + m[0], part)
+
+    text = "".join(written(*each) for each in parts(expression))
     for each in (text, expression):
         if _same(expression_of, each, ports, expression):
             return each

@@ -12,6 +12,7 @@ from stepfunctions.compiler.checks.known_types import known_types
 from stepfunctions.compiler.checks.ports import ports
 from stepfunctions.compiler.checks.reachability import reachability
 from stepfunctions.compiler.checks.readable_names import readable_names
+from stepfunctions.compiler.checks.repeatable import repeatable
 from stepfunctions.compiler.checks.required_inputs import required_inputs
 from stepfunctions.compiler.checks.retries import retries
 from stepfunctions.compiler.checks.timeouts import timeouts
@@ -32,6 +33,7 @@ CHECKS: Final[tuple[Callable[[Graph], Iterator[Diagnostic]], ...]] = (
     timeouts,
     retries,
     readable_names,
+    repeatable,
     typed_secrets,
     too_many_triggers,
     unanswered,

@@ -19,7 +19,7 @@ def reachability(graph: Graph) -> Iterator[Diagnostic]:
             if node_id not in reached:
                 message = "no trigger leads to this node, and it does not read one: it runs at the start of every run"
                 yield Diagnostic("unreachable", message, node_id, f"nodes.{node_id}", "warning")
-    if graph.nodes and not any(n.type == "output" for n in graph.nodes.values()):
+    if graph.nodes and not any(n.type == "output" and not n.disabled for n in graph.nodes.values()):
         message = "there is no output node, so the run's final output is null"
         yield Diagnostic("no_output", message, severity="warning")
 

@@ -71,7 +71,6 @@ def _is_arn(value: Any) -> bool:
 _TEXT: Final = ("text", lambda v: isinstance(v, str))
 _CONSTANT: Final = ("constant text", is_constant)
 _OBJECT: Final = ("an object", lambda v: isinstance(v, dict))
-_LIST: Final = ("a list", lambda v: isinstance(v, list))
 _FILLED: Final = ("a list of objects, not empty", lambda v: bool(v) and _all_objects(v))
 _OBJECT_OR: Final = ("an object or an expression", lambda v: isinstance(v, dict) or is_expression(v))
 _KINDS: Final[dict[str, tuple[str, Callable[[Any], bool]]]] = {

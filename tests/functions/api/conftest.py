@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -13,8 +14,8 @@ from shared.settings import settings
 from stepfunctions import chat, guided, guided_progress, inner, manual
 from stepfunctions.generator import generate
 from tests import smtp_server
-from tests.echo_server import EchoServer, serving
 from tests.smtp_server import SmtpServer
+from tests.stepfunctions.guided_talk import body, template
 
 
 class Hurried:
@@ -47,12 +48,10 @@ def machines(aws: dict[str, str]) -> Iterator[Functions]:
 
 
 @pytest.fixture
-def http(aws: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[EchoServer]:
-    """A local HTTP service that http_request may reach."""
-    with serving() as server:
-        monkeypatch.setenv("SW_ALLOWED_HOSTS", server.host)
-        settings.cache_clear()
-        yield server
+def claim(api_client: httpx.Client) -> dict[str, Any]:
+    """A guided template."""
+    made: dict[str, Any] = body(api_client.post("/workflow-templates", json=template()), 201)
+    return made
 
 
 @pytest.fixture
@@ -62,6 +61,5 @@ def mail_server(api_client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> It
         monkeypatch.setenv("SW_ALLOWED_HOSTS", server.host)
         settings.cache_clear()
         values = {"host": "127.0.0.1", "port": server.port, "tls": "off", "from": "App <app@first.example>"}
-        body = {"name": "mail", "kind": "smtp", "values": values}
-        assert api_client.post("/credentials", json=body).status_code == 201
+        body(api_client.post("/credentials", json={"name": "mail", "kind": "smtp", "values": values}), 201)
         yield server

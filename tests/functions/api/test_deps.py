@@ -9,11 +9,11 @@ from functions.api.deps import DoOnce, Made
 from shared import limits
 from shared.errors import Invalid
 from shared.members import api_keys, service
-from shared.store.table import Change, TenantTable
 from shared.tenancy import Principal
 from tests.conftest import PASSWORD
 from tests.http_api import connect
 from tests.jwks_server import claims_of, signed
+from tests.shared.usage.allowing import allow
 
 
 @pytest.fixture
@@ -97,8 +97,7 @@ def test_roles_and_scopes_bound_what_a_key_may_do(who):
 
 
 def test_over_the_rate_is_429_with_retry_after(api_client, other_client, tenant):
-    table = TenantTable(tenant)
-    table.update(table.keys.tenant_meta(), Change(set={"rate_limit": 1}))
+    allow(tenant, requests_per_second=1)
     answers = [api_client.get("/tenants/current") for _ in range(25)]  # two windows are 20 at most
     refused = [a for a in answers if a.status_code == 429]
     assert refused

@@ -155,6 +155,21 @@ def test_a_run_starts_at_the_trigger_it_names(api_client, machines):
     assert (found["errors"][0]["path"], found["errors"][0]["code"]) == ("trigger_node", "unknown_trigger")
 
 
+def test_a_disabled_trigger_starts_nothing(api_client, machines):
+    nodes = [node("hand", "manual_trigger", disabled=True), node("hook", "http_webhook"), node("out", "output")]
+    wires = "hand.trigger -> out.value; hook.body -> out.value"
+    workflow_id = created(api_client, workflow(nodes, wires))
+    assert execute(api_client, workflow_id, {"body": 1})["final_output"] == 1
+    for named, document, word in (
+        ({"trigger_node": "hand"}, nodes, "hand is disabled"),
+        ({}, [nodes[0], {**nodes[1], "disabled": True}, nodes[2]], "every trigger is disabled: hand, hook"),
+    ):
+        made(api_client.put(f"/workflows/{workflow_id}", json=workflow(document, wires)))
+        found = problem(api_client.post(f"/workflows/{workflow_id}/execute", json=named), 422)
+        assert found["errors"][0]["code"] == "disabled_trigger"
+        assert word in found["detail"]
+
+
 def test_a_workflow_without_triggers_starts_at_its_first_nodes(api_client, machines):
     document = workflow([node("a", "transform", {"expression": "7"}), node("out", "output")], "a.output -> out.value")
     workflow_id = created(api_client, document)

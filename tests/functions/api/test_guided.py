@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-import httpx
 import pytest
 
 from shared.guided.model import Said
@@ -16,12 +15,6 @@ from tests.stepfunctions.guided_talk import SCHEMA, body, template
 
 Json = dict[str, Any]
 STEP = {"name": "address", "title": "Address", "fields": {"street": {"type": "string"}, "city": {"type": "string"}}}
-
-
-@pytest.fixture
-def claim(api_client: httpx.Client) -> Json:
-    made: Json = body(api_client.post("/workflow-templates", json=template()), 201)
-    return made
 
 
 # --- templates -----------------------------------------------------------------------------------------------------

@@ -19,13 +19,6 @@ from tests.shared.tasks.asking import a_run
 from tests.stepfunctions.guided_talk import body, template
 
 Json = dict[str, Any]
-STEP = {"name": "address", "title": "Address", "fields": {"street": {"type": "string"}, "city": {"type": "string"}}}
-
-
-@pytest.fixture
-def claim(api_client: httpx.Client) -> Json:
-    made: Json = body(api_client.post("/workflow-templates", json=template()), 201)
-    return made
 
 
 @pytest.fixture

@@ -9,8 +9,6 @@ import pytest
 from tests.conftest import PASSWORD
 from tests.http_api import connect
 
-TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
-
 
 def _sign_up(**changes: Any) -> dict[str, Any]:
     return {"name": "Acme", "owner": {"email": "a@acme.example", "password": PASSWORD}} | changes

@@ -45,7 +45,7 @@ TABLE = sorted(_table())
 
 @pytest.fixture(autouse=True)
 def unlimited(monkeypatch):
-    monkeypatch.setattr(limits, "DEFAULT_RATE", 10**9)
+    monkeypatch.setattr(limits, "rate_of", lambda _tenant: 10**9)
 
 
 def key(client: httpx.Client, role: Role, **fields) -> httpx.Client:

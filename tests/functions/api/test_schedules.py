@@ -154,6 +154,13 @@ def test_a_schedule_that_is_not_published_does_not_run(api_client, tenant):
     assert (answer.status_code, answer.json()["code"]) == (409, "not_published")
 
 
+def test_a_schedule_whose_node_is_disabled_does_not_run_by_hand_either(api_client):
+    workflow, schedule_id = published(api_client)
+    triggered.republish(api_client, workflow, triggered.document({**triggered.schedule(), "disabled": True}))
+    answer = api_client.post(f"/schedules/{schedule_id}/run")
+    assert (answer.status_code, answer.json()["code"]) == (409, "not_published")
+
+
 def test_lists(api_client, other_client):
     workflow = triggered.create(api_client, triggered.document(*(triggered.schedule(f"s{n}") for n in range(3))))
     triggered.publish(api_client, workflow)

@@ -247,6 +247,9 @@ def test_a_removed_step_closes_the_gap_and_says_who_reads_it(api_client, machine
     url = f"/workflows/{workflow_id}/steps"
     refused = problem(api_client.delete(f"{url}/first"), 409, "step_in_use")
     assert [(e["node_id"], e["path"]) for e in refused["errors"]] == [("second", "steps.second.config.expression")]
+    behind = "$split('a', /'/) ~> $append(nodes.first.output)"  # the quotation mark begins no text
+    made(api_client.put(f"{url}/second", json={"type": "transform", "config": {"expression": behind}}))
+    problem(api_client.delete(f"{url}/first"), 409, "step_in_use")
     made(api_client.put(f"{url}/second", json={"type": "transform", "config": {"expression": "7"}}))
     assert ids(made(api_client.delete(f"{url}/first"))["steps"]) == ["second"]
     assert execute(api_client, workflow_id)["final_output"] == 7

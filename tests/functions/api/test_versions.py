@@ -76,6 +76,14 @@ def test_moving_a_node_is_no_difference_for_a_run(api_client):
     assert (told["same"], [n["id"] for n in told["cosmetic"]]) == (True, ["start"])
 
 
+def test_other_first_cases_of_a_switch_are_a_difference(api_client):
+    cases = {"vip": "inputs.input > 1", "large": "inputs.input > 2"}
+    either = [workflow([node("kind", "switch", {"cases": dict(c)})]) for c in (cases.items(), reversed(cases.items()))]
+    told = made(api_client.get(f"{published(api_client, *either)}/versions/1/diff?to=2"))["difference"]
+    (change,) = told["changed"][0]["changes"]
+    assert (change["path"], change["before"], change["after"]) == ("config.cases", ["vip", "large"], ["large", "vip"])
+
+
 def test_a_long_value_is_cut_and_the_order_told(api_client):
     long = adder(variables={"text": "a" * 5_000, "list": [1]})
     other = adder(variables={"text": "b" * 5_000, "list": [1, 2]})

@@ -2,23 +2,13 @@ from __future__ import annotations
 
 import pytest
 
-from shared.settings import settings
 from shared.webhooks_out.model import MAX_SUBSCRIPTIONS
 from tests import http_api
-from tests.echo_server import serving
 from tests.functions.api.test_webhooks import key_with
 from tests.functions.api.workflows_over_http import made, problem
 from tests.shared.webhooks_out.receiving import empty_queue, verified
 
 URL = "/webhook-subscriptions"
-
-
-@pytest.fixture
-def receiver(aws, monkeypatch):
-    with serving() as server:
-        monkeypatch.setenv("SW_ALLOWED_HOSTS", server.host)
-        settings.cache_clear()
-        yield server
 
 
 def subscribed(client, url: str = "https://example.com/hook", **more):
@@ -90,14 +80,14 @@ def test_there_is_a_limit(api_client):
     problem(api_client.post(URL, json={"url": "https://example.com"}), 413, "too_many")
 
 
-def test_a_test_is_delivered_listed_and_replayed(api_client, receiver):
-    one = subscribed(api_client, f"{receiver.base}/echo")
+def test_a_test_is_delivered_listed_and_replayed(api_client, http):
+    one = subscribed(api_client, f"{http.base}/echo")
     place = f"{URL}/{one['id']}"
     sent = made(api_client.post(f"{place}/test", headers={"Idempotency-Key": "t"}))
     assert made(api_client.post(f"{place}/test", headers={"Idempotency-Key": "t"})) == sent
     assert (sent["type"], sent["status"], sent["attempts"]) == ("webhook_test", "pending", 0)
     empty_queue()
-    (body,) = verified(receiver, one["secret"])
+    (body,) = verified(http, one["secret"])
     assert body["data"] == {"subscription_id": one["id"], "message": "This is a test."}
     (listed,) = made(api_client.get(f"{place}/deliveries?status=delivered"))["items"]
     assert listed == made(api_client.get(f"{place}/deliveries/{sent['id']}"))
@@ -105,7 +95,7 @@ def test_a_test_is_delivered_listed_and_replayed(api_client, receiver):
     assert made(api_client.get(f"{place}/deliveries?status=dead"))["items"] == []
     assert made(api_client.post(f"{place}/deliveries/{sent['id']}/replay"))["status"] == "pending"
     empty_queue()
-    assert len(verified(receiver, one["secret"])) == 2
+    assert len(verified(http, one["secret"])) == 2
     made(api_client.patch(place, json={"active": False}))
     problem(api_client.post(f"{place}/test"), 409, "inactive")
     problem(api_client.post(f"{place}/deliveries/{sent['id']}/replay"), 409, "inactive")
@@ -113,14 +103,14 @@ def test_a_test_is_delivered_listed_and_replayed(api_client, receiver):
     problem(api_client.get(f"{place}/deliveries?status=lost"), 422)
 
 
-def test_a_new_secret_is_shown_once(api_client, receiver):
-    one = subscribed(api_client, f"{receiver.base}/echo")
+def test_a_new_secret_is_shown_once(api_client, http):
+    one = subscribed(api_client, f"{http.base}/echo")
     place = f"{URL}/{one['id']}"
     new = made(api_client.post(f"{place}/rotate"))["secret"]
     assert new != one["secret"]
     made(api_client.post(f"{place}/test"))
     empty_queue()
-    assert verified(receiver, new) == verified(receiver, one["secret"])
+    assert verified(http, new) == verified(http, one["secret"])
     for answer in (api_client.get(place), api_client.get(URL), api_client.get(f"{place}/deliveries")):
         assert new not in answer.text
         assert one["secret"] not in answer.text

@@ -19,6 +19,7 @@ from shared.store.table import TenantTable
 from stepfunctions import start as starting
 from tests import triggered
 from tests.functions.webhook.answers import problem
+from tests.shared.usage.allowing import allow
 
 GITHUB = {"auth": "hmac", "preset": "github"}
 
@@ -218,7 +219,7 @@ def test_deliveries_are_told_apart_by_webhook_and_tenant(api_client, other_clien
 
 
 def test_a_thousand_identical_deliveries_start_one_run(api_client, outside, monkeypatch):
-    monkeypatch.setattr(limits, "DEFAULT_RATE", 10**9)
+    monkeypatch.setattr(limits, "rate_of", lambda _tenant: 10**9)
     workflow = triggered.create(api_client, triggered.document(triggered.webhook(**GITHUB)))
     hook = triggered.publish(api_client, workflow)["hook"]
     together = threading.Barrier(8)
@@ -319,11 +320,8 @@ def test_the_test_address_works_before_anything_is_published(api_client, tenant,
 
 
 def test_too_many_requests(api_client, tenant, outside):
-    from shared.store.table import Change
-
     hook = triggered.published(api_client, triggered.webhook(**GITHUB))["hook"]
-    table = TenantTable(tenant)
-    table.update(table.keys.tenant_meta(), Change(set={"rate_limit": 3}))  # thirty in a window of ten seconds
+    allow(tenant, requests_per_second=3)  # thirty in a window of ten seconds
     limits.forget()
     answers = [deliver(outside, hook)]
     while answers[-1].status_code == 202 and len(answers) < 100:

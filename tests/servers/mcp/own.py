@@ -12,9 +12,21 @@ from typing import Any
 import uvicorn
 from mcp.server import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
-from mcp_types import ImageContent, TextContent
+from mcp.server.mcpserver.prompts.base import Message, UserMessage
+from mcp_types import (
+    AudioContent,
+    BlobResourceContents,
+    ContentBlock,
+    EmbeddedResource,
+    ImageContent,
+    ResourceLink,
+    TextContent,
+    TextResourceContents,
+)
 from pydantic import BaseModel
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+BLOBS = (("cat.png", "image/png"), ("rules.pdf", "application/pdf"), ("all.zip", "application/zip"))
 
 
 class Sum(BaseModel):
@@ -116,6 +128,21 @@ def tools(own: Own) -> None:
     def summarise(text: str, tone: str = "plain") -> str:
         """Asks for a summary."""
         return f"Summarise in a {tone} tone: {text}"
+
+    @mcp.prompt()
+    def everything() -> list[Message]:
+        """One message of each kind of content."""
+        note = TextResourceContents(uri="notes://today", text="Feed the cat.")
+        held = {name: BlobResourceContents(uri=f"notes://{name}", mime_type=kind, blob="aGk=") for name, kind in BLOBS}
+        contents: list[ContentBlock] = [
+            ImageContent(type="image", data="aGk=", mime_type="image/png"),
+            AudioContent(type="audio", data="aGk=", mime_type="audio/wav"),
+            AudioContent(type="audio", data="aGk=", mime_type="audio/ogg"),
+            EmbeddedResource(type="resource", resource=note),
+            *(EmbeddedResource(type="resource", resource=each) for each in held.values()),
+            ResourceLink(type="resource_link", name="today", uri="notes://today"),
+        ]
+        return [UserMessage(each) for each in contents]
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from shared.analytics import service, store
-from shared.analytics.service import count, day_of, days
+from shared.analytics.service import day_of, days
 from shared.analytics.store import Counted, CounterStore, Mark
 from shared.aws.dynamo import Dynamo
 from shared.errors import Unavailable
@@ -16,6 +16,15 @@ from shared.store import turns
 from shared.store.table import TenantTable
 
 DAY = "2026-01-31"
+
+
+def count(tenant, subject, day, amounts, *, mark):
+    """Add to the counters of a day; False if it was told before."""
+    try:
+        CounterStore(TenantTable(tenant)).add({(subject, day): amounts}, [Mark(mark)])
+    except Counted:
+        return False
+    return True
 
 
 def test_a_mark_counts_once(tenant):

@@ -93,6 +93,16 @@ def test_removed_by_filter(make: Make) -> None:
     assert held.count(None) == 0
 
 
+def test_nothing_is_removed_beyond_a_scope(make: Make) -> None:
+    held = make()
+    held.upsert(five())
+    english = read({"lang": "en"})
+    assert held.delete(["a", "b", "nobody"], None, english) == 1
+    assert held.delete(["d"], read({"page": {"$gt": 1}}), english) == 1
+    assert ids(held.nearest(NORTH, 5, None)) == ["b", "d", "e"]
+    assert held.delete(["b", "d", "e"], None, english) == 0
+
+
 def test_every_filter(make: Make) -> None:
     held = make()
     held.upsert(five())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -10,14 +11,16 @@ import numpy as np
 import pytest
 
 from shared.aws.clients import client
-from shared.collections import embedded
+from shared.collections import embedded, view
 from shared.collections.embedded import Embedded, Loaded
 from shared.collections.filters import read
-from shared.collections.model import CollectionRecord, Passage
+from shared.collections.keywords import Keywords
+from shared.collections.model import MAX_BYTES, MAX_VECTORS, CollectionRecord, Passage
 from shared.collections.segments import decoded, encoded, part_of
 from shared.collections.store import CollectionStore
 from shared.collections.view import View
 from shared.errors import NotFound, TooLarge, Unavailable
+from shared.ids import ulid
 from shared.settings import settings
 from tests.shared.collections.conftest import ids, record
 
@@ -92,18 +95,60 @@ def test_segments_stay_few_and_what_they_replace_goes(store, made):
     assert store.get("handbook").size == 0
 
 
-def test_what_was_replaced_in_old_segments_is_dropped_when_it_is_most(store, made):
+def test_what_was_replaced_in_old_segments_is_dropped_when_it_is_a_third(store, made):
     held = Embedded(store, "handbook", Loaded())
     held.upsert([Passage(f"p{i}", "x" * 100, [1.0, i, 0.0]) for i in range(2_000)])
     size = store.get("handbook").size
-    held.delete([f"p{i}" for i in range(900)], None)
+    held.delete([f"p{i}" for i in range(600)], None)
     assert len(store.get("handbook").segments) == 2
-    held.delete([f"p{i}" for i in range(900, 1_100)], None)
+    held.delete([f"p{i}" for i in range(600, 800)], None)
     [segment] = store.get("handbook").segments
-    assert segment.rows == held.count(None) == 900
-    assert store.get("handbook").size == pytest.approx(size * 0.45, rel=0.01)
+    assert segment.rows == held.count(None) == 1_200
+    assert store.get("handbook").size == pytest.approx(size * 0.6, rel=0.01)
     fresh = Embedded(store, "handbook", Loaded())
-    assert fresh.nearest([1, 1_100, 0], 1, None)[0].id in {f"p{i}" for i in range(1_100, 2_000)}
+    assert fresh.nearest([1, 1_100, 0], 1, None)[0].id in {f"p{i}" for i in range(800, 2_000)}
+
+
+def test_what_is_added_leaves_large_segments_as_they_are(store, made, monkeypatch):
+    monkeypatch.setattr(view, "_MERGED", 150_000)  # some 200 rows
+    monkeypatch.setattr(view, "_SMALL", 16)
+    held = Embedded(store, "handbook", Loaded())
+    for i in range(10):
+        held.upsert([Passage(f"p{i}-{j}", "x" * 100, [1.0, i, j]) for j in range(100)])
+    before = store.get("handbook").segments
+    assert [s.rows for s in before] == [200] * 5
+    held.upsert(passages("a"))
+    held.upsert(passages("b"))
+    assert store.get("handbook").segments[:5] == before
+    held.delete([f"p{i}-{j}" for i in (4, 5) for j in range(50)], None)
+    after = store.get("handbook").segments
+    assert [s.rows for s in after][:5] == [200, 200, 100, 200, 200]
+    assert (after[:2], after[3:5]) == (before[:2], before[3:5])
+    assert objects() == named(store)
+    assert Embedded(store, "handbook", Loaded()).count(None) == 902
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_whatever_is_merged_and_dropped_the_same_is_there(seed: int, monkeypatch):
+    monkeypatch.setattr(view, "_MERGED", 100_000)
+    monkeypatch.setattr(view, "_SMALL", 4)
+    draw, there = random.Random(seed), dict[str, str]()
+    held = View(0, "dot", [])
+    for turn in range(150):
+        names = [f"p{draw.randrange(400)}" for _ in range(draw.choice([1, 5, 60]))]
+        if draw.random() < 0.6:
+            new = {n: f"{n} of {turn}" for n in names}
+            part = part_of(ulid(), [Passage(n, text, [1, 0]) for n, text in new.items()], frozenset(), 2)
+            there.update(new)
+        else:
+            part = part_of(ulid(), [], frozenset(there.keys() & set(names)), 2)
+            there = {n: text for n, text in there.items() if n not in names}
+        parts = {p.id for p in held.parts}
+        held, written = held.with_part(part)
+        assert {p.id for p in held.parts} - parts == {p.id for p in written}
+        held = View(held.revision, "dot", [decoded(p.id, encoded(p)) for p in held.parts])
+        assert {n: held.parts[number].texts[row] for n, (number, row) in held.place.items()} == there
+        assert sum(len(p.ids) for p in held.parts) <= 1.5 * len(there) + 60
 
 
 def test_a_process_loads_only_what_it_lacks(store, made, monkeypatch):
@@ -196,12 +241,31 @@ def test_quotas(store, made, monkeypatch):
     held.upsert(passages("abc", again=True))
     with pytest.raises(TooLarge, match="at most 3 passages; this would have 4"):
         held.upsert(passages("d"))
-    monkeypatch.setattr(embedded, "MAX_BYTES", store.get("handbook").size + 10)
+    monkeypatch.setattr(embedded, "MAX_BYTES", 3 * (3 * 4 + 2 * len('text a{"again": true}')) + 100)
     with pytest.raises(TooLarge, match="bytes"):
         held.upsert([Passage("a", "x" * 100, [1, 0, 0])])
+    held.upsert([Passage("a", "x" * 50, [1, 0, 0], {"again": True})])
     assert held.delete(["a"], None) == 1
     held.upsert(passages("d"))
     assert objects() == named(store)
+
+
+def test_as_many_as_may_be_fit_at_the_usual_dimensions():
+    for dimension in (384, 768, 1_536):
+        assert MAX_VECTORS * (4 * dimension + 2 * (1_024 + 100)) <= MAX_BYTES
+
+
+def test_room_is_made_before_a_collection_is_loaded(store, monkeypatch):
+    loaded, kept = Loaded(), list[int]()
+    monkeypatch.setattr(embedded, "_KEPT_BYTES", 200_000)
+    for name in ("one", "two"):
+        store.add(record(name))
+        Embedded(store, name, Loaded()).upsert([Passage(f"p{i}", "x" * 1_000, [1, 0, 0]) for i in range(150)])
+    Embedded(store, "one", loaded).count(None)
+    get = CollectionStore.read_segment
+    monkeypatch.setattr(CollectionStore, "read_segment", lambda *a: kept.append(len(loaded._views)) or get(*a))
+    assert Embedded(store, "two", loaded).count(None) == 150
+    assert kept == [0]
 
 
 def test_the_cache_is_bounded(store, monkeypatch):
@@ -244,6 +308,26 @@ def test_words(store, made):
     assert ids(held.with_words("which has 4711?", 5, None)) == ["3"]
     assert held.with_words("fox", 5, read({"n": 3})) == []
     assert held.with_words("", 5, None) == held.with_words("zebra", 5, None) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "query"),
+    [
+        ("退款需要书面申请", "怎么申请退款"),
+        ("返品は書面でお申し込みください", "書面での返品"),
+        ("ขอคืนเงินเป็นลายลักษณ์อักษร", "คืนเงิน"),
+        ("ຂໍເງິນຄືນເປັນລາຍລັກອັກສອນ", "ເງິນຄືນ"),
+        ("ស្នើសុំសំណងជាលាយលក្ខណ៍អក្សរ", "សំណង"),
+        ("ငွေပြန်အမ်းရန် စာဖြင့်တောင်းဆိုပါ", "ပြန်အမ်း"),
+        ("환불은 서면으로 신청합니다", "서면으로"),
+        ("Written in C, for 手机", "c"),
+        ("税", "税"),
+    ],
+)
+def test_words_of_scripts_without_spaces_and_of_one_letter(text: str, query: str):
+    found = Keywords(["Leave is asked for in writing", "", text, "请假"]).scores(query)
+    assert found.argmax() == 2
+    assert np.count_nonzero(found) == 1
 
 
 def test_a_segments_bytes_hold_all_of_it():

@@ -53,6 +53,14 @@ def test_what_it_gives(template: Any, value: Any):
         "rows[0]{'k': {'v': 1}}",
         "$map(rows, function($r) {{'v': $r}})",
         r"$replace(text, /\x22\x7d/, '')",
+        "$replace(text, /'/, '')",
+        '$split(text, /"/i)',
+        r"$contains(text, /\}/) and $contains(text, /}}/)",
+        r"$contains(text, /\/'/) ? (text ~> /`/) : /* ' */ n in [3] and $match(text, /\{\{/)",
+        "n / n & '/}}'",
+        "(n)/n/obj.a.b & `n`/n & '}}'",
+        "{'a': 4}.(*/2) & '}}'",
+        "{'a': n/n}.a/n",
     ],
 )
 def test_where_an_expression_ends(text: str):
@@ -62,7 +70,7 @@ def test_where_an_expression_ends(text: str):
 
 
 @pytest.mark.parametrize(
-    "text", ["{{", "{{ n", "{{ n }", "{{}}", "{{  }}", "{{ 'a }}", "{{ /* }}", "{{ {'a': 1 }}", "{{ ` }}"]
+    "text", ["{{", "{{ n", "{{ n }", "{{}}", "{{  }}", "{{ 'a }}", "{{ /* }}", "{{ {'a': 1 }}", "{{ ` }}", "{{ /a }}"]
 )
 def test_what_does_not_parse(text: str):
     with pytest.raises(TemplateError):

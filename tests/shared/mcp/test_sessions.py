@@ -159,6 +159,10 @@ def test_what_a_tool_says_is_told_but_no_secret_of_ours() -> None:
         told = failure(mine, lambda s: s.call_tool("tells_headers", {}), credentials=Ring(CREDENTIALS))
         assert told.message.endswith(": …")
         assert SECRET not in told.message
+        many = failure(
+            mine, lambda s: s.call_tool("fails", {"text": SECRET * 200 + "x" * 3_000}), credentials=Ring(CREDENTIALS)
+        )
+        assert (len(many.message), SECRET[:4] in many.message) == (2_000, False)
 
 
 OTHER_SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}

@@ -62,7 +62,7 @@ class Outside:
     def respond(self, response: Response) -> None:
         self.responses.append(response)
 
-    def log(self, level: str, message: Any) -> None:
+    def log(self, level: str, message: Any, *, node_id: str | None = None) -> None:
         self.lines.append((level, message))
 
 

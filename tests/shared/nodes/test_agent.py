@@ -108,6 +108,22 @@ def test_calls_without_ids_of_their_own_get_some(server: Server, replies: list[R
     assert composite().outcome(call("agent", {"model": "m"}), over["state"])["output"] == "Done."
 
 
+def test_an_answer_that_is_cut_off_says_so(server: Server, replies: list[Reply]):
+    cut, whole = completion("Half an ans"), completion([("look", {"n": 1})])
+    for body in (cut, whole):
+        body["choices"][0]["finish_reason"] = "length"
+    replies += [Reply(whole), Reply(cut), Reply(completion("Done."))]
+    world = Outside(openai_base_url=f"{server.url}/v1", openai_api_key="k", resources=Shelf(look=LOOK))
+    calling = step(server, world=world, tools=["look"])
+    state = states.gathered(calling["state"], [{"id": "call-0-0", "result": "b"}])
+    over = step(server, state, world=world)
+    given = composite().outcome(call("agent", {"model": "m"}, world=world), over["state"])
+    assert (given["output"], given["usage"]["finish_reason"]) == ("Half an ans", "length")
+    assert [level for level, _ in world.lines] == ["warning"] * 3  # of two steps, and of the agent
+    later = step(server, state, world=world)
+    assert "finish_reason" not in composite().outcome(call("agent", {"model": "m"}), later["state"])["usage"]
+
+
 def test_tools_that_ask_are_not_offered_where_nobody_is_asked(server: Server, replies: list[Reply]):
     world = Outside(
         openai_base_url=f"{server.url}/v1", openai_api_key="k", resources=Shelf(look={**LOOK, "ask_a_person": True})

@@ -252,6 +252,17 @@ def test_nobody_there_and_nobody_in_time() -> None:
     assert failure(server, {"max_retries": 0}).error == "ConnectionFailed"
 
 
+def test_an_answer_that_is_cut_off_at_the_default_limit_says_so() -> None:
+    with serving([anthropic_says("half an ans", stop="max_tokens")]) as server:
+        world = outside(server)
+        given = run(
+            call("anthropic_chat", {"model": "m-1", "credential": "anthropic"}, {"messages": "Hello"}, world=world),
+            "anthropic_chat",
+        )
+    assert (server.asked[0].json["max_tokens"], given["usage"]["finish_reason"]) == (4096, "length")
+    assert [level for level, _ in world.lines] == ["warning"]
+
+
 def test_bad_configs() -> None:
     bad = {"credential": "a", "response_schema": {"type": "nonsense"}, "tool_choice": "x"}
     assert problems("anthropic_chat", bad) == ["config.response_schema.type", "config.tool_choice"]

@@ -81,6 +81,20 @@ def test_many_texts_go_in_batches_and_keep_their_order() -> None:
     assert sorted(len(a.json["input"]) for a in server.asked) == [44, 128, 128]
 
 
+def test_tokens_are_counted_although_a_later_batch_fails() -> None:
+    def answer(asked: Asked) -> Reply:
+        if len(asked.json["input"]) == 128:
+            return openai(asked)
+        time.sleep(0.2)
+        return Reply({"error": {"message": "no"}}, 400)
+
+    with serving(answer) as server:
+        asking = made(server, ["x"] * 300, max_retries=0)
+        with pytest.raises(NodeError):
+            run(asking, "embedding")
+    assert (asking.usage["prompt_tokens"], asking.usage["model"]) == (256, "text-embedding-3-small")
+
+
 def test_long_texts_go_in_smaller_batches() -> None:
     with serving(openai) as server:
         embed(server, ["x" * 60_000] * 3)

@@ -40,3 +40,9 @@ def test_a_failing_expression_fails_the_node() -> None:
     with pytest.raises(NodeError) as caught:
         evaluate("filter", {"condition": "item > 1"}, {"items": ["text"]})
     assert caught.value.error == "ExpressionError"
+
+
+def test_all_items_have_one_time() -> None:
+    with pytest.raises(NodeError) as caught:
+        evaluate("filter", {"condition": "$sum([1..20000]) > 1"}, {"items": [0] * 1_000}, timeout_seconds=0.1)
+    assert (caught.value.error, caught.value.retryable) == ("Timeout", False)

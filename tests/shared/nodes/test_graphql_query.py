@@ -59,10 +59,10 @@ async def odd(request: Request) -> Response:
         "list": JSONResponse([1]),
         "empty": JSONResponse({"ok": True}),
         "wrong": JSONResponse({"data": 7}),
-        "down": PlainTextResponse("down", 503),
+        "down": PlainTextResponse("down", 503, {"Retry-After": "7"}),
         "unknown": JSONResponse({"detail": "none"}, 404),
         "refused": JSONResponse({"errors": [{"message": "bad"}, {"message": "worse"}]}, 400),
-        "busy": JSONResponse({"errors": [{"message": "too many"}]}, 429),
+        "busy": JSONResponse({"errors": [{"message": "too many"}]}, 429, {"Retry-After": "9"}),
         "broken": JSONResponse({"errors": [{"message": "down"}], "data": None}, 503),
     }
     return answers[request.path_params["how"]]
@@ -142,6 +142,13 @@ def test_answers_that_are_none(base: str, path: str, error: str, retryable: bool
         ask(base, "{ who }", path=path)
     assert (failed.value.error, failed.value.retryable) == (error, retryable)
     assert error in get("graphql_query").errors
+
+
+@pytest.mark.parametrize(("path", "seconds"), [("/odd/down", 7), ("/odd/busy", 9), ("/odd/broken", None)])
+def test_how_long_to_wait_is_passed_on(base: str, path: str, seconds: float | None) -> None:
+    with pytest.raises(NodeError) as failed:
+        ask(base, "{ who }", path=path)
+    assert failed.value.retry_after == seconds
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,18 @@ def test_an_error_status_fails_unless_it_is_wanted() -> None:
     assert (answer["status"], answer["response"]) == (429, {"secret": "echoed"})
 
 
+@pytest.mark.parametrize(
+    ("status", "again"),
+    [
+        *((status, False) for status in (400, 401, 403, 404, 422)),
+        *((status, True) for status in (408, 409, 425, 429, 500, 503)),
+    ],
+)
+def test_only_what_may_change_is_worth_another_try(status: int, again: bool) -> None:
+    with serving([Reply(b"", status)]) as server:
+        assert failure(server).retryable is again
+
+
 def test_retry_after_may_be_a_date_and_may_be_nonsense() -> None:
     with serving([Reply(b"", 503, {"Retry-After": "Fri, 31 Dec 2100 23:59:59 GMT"})]) as server:
         later = failure(server).retry_after
@@ -143,7 +155,8 @@ def test_authentication(auth: dict[str, str], header: str, value: str) -> None:
 def test_an_api_key_may_go_into_the_query() -> None:
     with serving([Reply()]) as server:
         request(server, {"auth": {"type": "api_key", "name": "key", "value": "a b", "in": "query"}}, "/?x=1")
-    assert server.asked[0].path == "/?x=1&key=a+b"
+        request(server, {"auth": {"type": "api_key", "name": "x", "value": "k", "in": "query"}}, "/?x=1&y=a,b%2Cc")
+    assert [asked.path for asked in server.asked] == ["/?x=1&key=a+b", "/?y=a,b%2Cc&x=k"]
 
 
 def test_credentials_do_not_leave_the_host_on_a_redirect() -> None:
@@ -157,6 +170,24 @@ def test_credentials_do_not_leave_the_host_on_a_redirect() -> None:
     assert [a.path for a in other.asked] == ["/there", "/there"]
     for asked in other.asked:
         assert not {"authorization", "x-key", "cookie"} & asked.headers.keys()
+
+
+def test_only_plain_headers_go_along_on_a_redirect_to_another_host() -> None:
+    given = {"X-Api-Key": "k", "X-Trace": "t", "Accept": "text/csv", "Accept-Language": "de", "User-Agent": "me"}
+    with serving([Reply()]) as other:
+        answer = Reply(b"", 307, {"Location": f"{other.url}/there"})
+        with serving(lambda a: Reply(b"", 307, {"Location": "/again"}) if a.path == "/" else answer) as server:
+            inputs = {"url": f"{server.url}/", "headers": given, "body": {"a": 1}}
+            execute("http_request", {"method": "POST"}, inputs, world=world(server, other))
+    assert [a.headers["x-api-key"] for a in server.asked] == ["k", "k"]  # the same host still gets them
+    [asked] = other.asked
+    assert asked.json == {"a": 1}
+    assert set(asked.headers) == {
+        *("accept", "accept-encoding", "accept-language", "content-length", "content-type", "host", "idempotency-key"),
+        *("user-agent",),
+    }
+    assert (asked.headers["accept"], asked.headers["user-agent"]) == ("text/csv", "me")
+    assert asked.headers["idempotency-key"] == server.asked[0].headers["idempotency-key"]
 
 
 def test_redirects_follow_the_rules_for_methods() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shared.nodes.base import Call, NodeError
-from tests.shared.nodes.calls import call, run
+from tests.shared.nodes.calls import Outside, call, run
 from tests.shared.nodes.http_server import Asked, Reply, Server, serving
 from tests.shared.nodes.models import KEY, openai_says, outside
 from tests.shared.nodes.test_llm_chat import fails
@@ -66,6 +66,18 @@ def test_errors(api: str, reply: Reply, error: str) -> None:
         run(made(server, api=api, max_retries=0), "llm_completion")
     assert caught.value.error == error
     assert KEY not in caught.value.message
+
+
+@pytest.mark.parametrize("api", ["chat", "completions"])
+def test_a_completion_that_is_cut_off_says_so(api: str) -> None:
+    reply = continued(" upon a", "length") if api == "completions" else openai_says(" upon a", finish="length")
+    with serving([reply]) as server:
+        asking = made(server, api=api)
+        answer = run(asking, "llm_completion")
+    assert (answer["completion"], answer["usage"]["finish_reason"]) == (" upon a", "length")
+    assert asking.usage == answer["usage"]
+    assert isinstance(asking.world, Outside)
+    assert [level for level, _ in asking.world.lines] == ["warning"]
 
 
 def test_a_refusal_is_paid_for() -> None:

@@ -42,3 +42,9 @@ def test_one_failing_item_fails_the_node() -> None:
     with pytest.raises(NodeError) as caught:
         evaluate("mapper", {"expression": "$number(item)"}, {"items": ["1", "x"]})
     assert caught.value.error == "ExpressionError"
+
+
+def test_all_items_have_one_time() -> None:
+    with pytest.raises(NodeError) as caught:
+        evaluate("mapper", {"expression": "$sum([1..20000])"}, {"items": [0] * 1_000}, timeout_seconds=0.1)
+    assert (caught.value.error, caught.value.retryable) == ("Timeout", False)

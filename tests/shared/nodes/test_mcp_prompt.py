@@ -12,6 +12,8 @@ from tests.servers.mcp.own import Own
 from tests.servers.mcp.scripted import document, scripted
 from tests.shared.mcp.calls import world
 from tests.shared.nodes.calls import execute, fits
+from tests.shared.nodes.http_server import serving
+from tests.shared.nodes.models import anthropic_says, openai_says, outside
 
 
 @pytest.fixture(scope="module")
@@ -36,10 +38,38 @@ def test_messages_for_a_model(server: Own) -> None:
     assert found == [{"role": "user", "content": "Summarise in a 3 tone: War and Peace"}]
 
 
-def test_what_is_no_text_stays_as_it_is() -> None:
-    picture = {"type": "image", "data": "aGk=", "mimeType": "image/png"}
-    with scripted({"prompts/get": {"messages": [{"role": "user", "content": picture}]}}) as there:
-        assert written(world(document(there)), "p", None, "scripted") == [{"role": "user", "content": picture}]
+URL = "data:image/png;base64,aGk="
+PICTURE = {"type": "image_url", "image_url": {"url": URL}}
+PARTS = [
+    PICTURE,
+    {"type": "input_audio", "input_audio": {"data": "aGk=", "format": "wav"}},
+    {"type": "text", "text": "[left out: audio (audio/ogg)]"},
+    {"type": "text", "text": "Feed the cat."},
+    PICTURE,
+    {"type": "file", "file": {"filename": "resource.pdf", "file_data": "data:application/pdf;base64,aGk="}},
+    {"type": "text", "text": "[left out: resource notes://all.zip (application/zip)]"},
+    {"type": "text", "text": "[left out: a link to the resource notes://today]"},
+]
+
+
+def test_what_is_no_text_is_given_as_models_take_it(server: Own) -> None:
+    found = written(world(server.document()), "everything")
+    assert found == [{"role": "user", "content": [part]} for part in PARTS]
+    with serving([openai_says("A cat.")]) as there:
+        execute("llm_chat", {"model": "m", "credential": "openai"}, {"messages": found}, world=outside(there))
+    assert there.asked[0].json["messages"] == found
+    with serving([anthropic_says("A cat.")]) as there:
+        config = {"model": "m", "credential": "anthropic"}
+        execute("anthropic_chat", config, {"messages": found}, world=outside(there))
+    [sent] = there.asked[0].json["messages"]
+    source = {"type": "base64", "media_type": "image/png", "data": "aGk="}
+    assert sent["content"][0] == {"type": "image", "source": source}
+    assert [part["type"] for part in sent["content"] if part["type"] != "text"] == [
+        "image",
+        "input_audio",  # which the endpoint refuses: no provider but OpenAI takes sound
+        "image",
+        "document",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,8 @@ from tests.shared.nodes.calls import evaluate
         ("first", [], None),
         ("object", [{"a": 1, "b": {"x": 1}}, {"b": {"y": 2}}], {"a": 1, "b": {"y": 2}}),
         ("object", [], {}),
+        ("object", [{"a": 1}, None, {"b": None}], {"a": 1, "b": None}),
+        ("object", [None], {}),
     ],
 )
 def test_modes(mode: str, values: list[Any], merged: Any) -> None:

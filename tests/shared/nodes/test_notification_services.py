@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -26,7 +27,9 @@ from apprise.plugins.twilio import NotifyTwilio
 from apprise.plugins.vonage import NotifyVonage
 
 from infrastructure.package.build import trim
+from shared.credentials.kinds import KINDS
 from shared.nodes.base import NodeError
+from shared.nodes.outputs._services import SERVICES
 from shared.nodes.registry import get
 from shared.outbound.guarded_requests import GuardedRequests, guarded
 from shared.outbound.hosts import AddressRefused, NameNotFound
@@ -174,6 +177,11 @@ def test_addresses_that_are_refused(stand_in, channel, url):
     assert (error.error, error.retryable) == ("InvalidInput", False)
     assert len(stand_in.seen) == before
     assert "TIiajkdnlazkcOXrIdevi7FQ" not in error.message
+
+
+def test_the_credentials_help_names_what_is_taken():
+    said = KINDS["notification"]["properties"]["url"]["description"]
+    assert set(re.findall(r"(\w+)://", said)) == {*SERVICES, "https"}
 
 
 def test_the_library_says_nothing(stand_in, caplog, capsys):

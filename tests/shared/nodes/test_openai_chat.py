@@ -127,8 +127,12 @@ def test_bad_inputs(config: dict[str, Any], error: str) -> None:
 
 
 def test_a_cut_off_answer_is_given_as_it_is_where_no_schema_asks_for_more() -> None:
-    with serving([openai_says("half an ans", finish="length")]) as server:
-        assert chat("openai_chat", server, {"credential": "openai"})["response"] == "half an ans"
+    with serving([openai_says("half an ans", finish="length"), openai_says("whole")]) as server:
+        world = outside(server)
+        given, after = (chat("openai_chat", server, {"credential": "openai"}, world) for _ in range(2))
+    assert (given["response"], given["usage"]["finish_reason"]) == ("half an ans", "length")
+    assert world.lines == [("warning", "the answer of m-1 was cut off at max_tokens, or at the model's own limit")]
+    assert "finish_reason" not in after["usage"]
 
 
 def test_bad_configs() -> None:

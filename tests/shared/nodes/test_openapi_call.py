@@ -111,6 +111,41 @@ def test_parameters_go_where_the_description_says(base: str) -> None:
     assert run(base, "getOrder", params) == {"response": expected, "status": 200}
 
 
+LISTED: dict[str, Any] = {"type": "array", "items": {"type": "string"}}
+MAPPED_TO: dict[str, Any] = {"type": "object", "additionalProperties": {"type": "string"}}
+
+
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize(
+    ("parameter", "value", "path"),
+    [
+        ({"in": "query", "explode": False, "schema": LISTED}, ["a,b", "c d", "e&f"], "/x?q=a%2Cb,c%20d,e%26f"),
+        ({"in": "query", "explode": False, "schema": MAPPED_TO}, {"a": "1,2", "b": "3"}, "/x?q=a,1%2C2,b,3"),
+        ({"in": "query", "schema": LISTED}, ["a,b", "c"], "/x?q=a%2Cb&q=c"),
+        ({"in": "query", "schema": MAPPED_TO}, {"a b": "1,2"}, "/x?a%20b=1%2C2"),
+        ({"in": "query", "style": "spaceDelimited", "schema": LISTED}, ["a", "b,c"], "/x?q=a%20b%2Cc"),
+        ({"in": "query", "style": "pipeDelimited", "schema": LISTED}, ["a", "b,c"], "/x?q=a%7Cb%2Cc"),
+        ({"in": "query", "style": "deepObject", "schema": MAPPED_TO}, {"a": "1,2"}, "/x?q%5Ba%5D=1%2C2"),
+        ({"in": "path", "required": True, "schema": LISTED}, ["a,b", "c/d"], "/x/a%2Cb,c%2Fd"),
+        ({"in": "path", "required": True, "explode": True, "schema": MAPPED_TO}, {"a": "1=2"}, "/x/a=1%3D2"),
+    ],
+)
+def test_what_separates_values_is_told_from_what_they_hold(
+    parameter: dict[str, Any], value: Any, path: str, signed: bool
+) -> None:
+    place = "/x/{q}" if parameter["in"] == "path" else "/x"
+    responses = {"200": {"description": "it is done"}}
+    operation = {"operationId": "x", "parameters": [{"name": "q", **parameter}], "responses": responses}
+    spec = {**EVIL, "paths": {place: {"get": operation}}}
+    keys = Keyring({"key": ("api_key", {"name": "key", "value": "a b", "in": "query"})})
+    with serving_http([Reply({})]) as server:
+        world = Outside(allowed_hosts=frozenset({server.host}), credentials=keys)
+        config = {"credential": "key"} if signed else {}
+        run(server.url, "x", {"q": value}, world=world, spec=spec, server_url=server.url, **config)
+    key = ("&" if "?" in path else "?") + "key=a+b" if signed else ""
+    assert server.asked[0].path == path + key
+
+
 def test_a_body_of_json(base: str) -> None:
     order = {"id": "A", "lines": [{"sku": "x"}]}
     found = run(base, "putOrder", {"dry": True}, order)

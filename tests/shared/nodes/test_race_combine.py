@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from shared.nodes.base import Call, NodeError
-from tests.shared.nodes.calls import call, problems, run
+from tests.shared.nodes.calls import Outside, call, problems, run
 from tests.shared.nodes.http_server import Asked, Reply, Server, serving
 from tests.shared.nodes.models import KEY, anthropic_says, bedrock_says, by_model, openai_says, outside
 from tests.shared.nodes.test_llm_chat import fails
@@ -87,6 +87,17 @@ def test_all_answers_in_the_models_order_at_once() -> None:
     assert found["usage"]["total_tokens"] == 30
     assert found["usage"]["cost"] == pytest.approx(20e-6)
     assert server.asked[0].json["messages"][0] == {"role": "system", "content": "Be kind."}
+
+
+def test_an_answer_that_is_cut_off_says_so() -> None:
+    answers: dict[str, Any] = {"a": openai_says("half", finish="length"), "b": openai_says("whole")}
+    with serving(by_model(answers)) as server:
+        asking = made(server, {"mode": "all"})
+        answer = run(asking, "race_combine")
+    assert [r["usage"].get("finish_reason") for r in answer["responses"]] == ["length", None]
+    assert [m.get("finish_reason") for m in answer["usage"]["models"].values()] == ["length", None]
+    assert isinstance(asking.world, Outside)
+    assert [line for _, line in asking.world.lines if "the answer of a " in line] != []
 
 
 def test_answers_are_combined_by_a_model() -> None:

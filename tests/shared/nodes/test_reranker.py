@@ -36,6 +36,12 @@ def test_by_words():
     assert found["documents"][2]["metadata"] == {"page": 1}
 
 
+def test_by_words_of_a_script_without_spaces():
+    found = execute("reranker", {}, {"query": "退款", "documents": ["请假", "退款需要书面申请"]})
+    assert texts(found) == ["退款需要书面申请", "请假"]
+    assert found["scores"][0] > found["scores"][1] == 0
+
+
 def test_the_best_are_kept():
     given = {"query": "leave in writing", "documents": DOCUMENTS}
     assert len(texts(execute("reranker", {"top_k": 2}, given))) == 2

@@ -7,7 +7,7 @@ import pytest
 
 from shared.collections.model import MAX_TEXT_BYTES, Model
 from shared.nodes.base import NodeError
-from shared.nodes.rag import _vector_store
+from shared.nodes.rag import _collections, _vector_store
 from tests.servers.embeddings import Embeddings, serving
 from tests.shared.nodes import http_server
 from tests.shared.nodes.calls import Keyring, Outside, call, execute, run
@@ -63,6 +63,14 @@ def test_writing_again_does_no_harm(world):
     assert first == store(world, [LEAVE, LUNCH])
 
 
+def test_many_texts_are_embedded_some_at_a_time(world, server, monkeypatch):
+    monkeypatch.setattr(_collections, "_AT_ONCE", 2)
+    texts = [f"text {i}" for i in range(5)]
+    assert store(world, texts)["count"] == 5
+    assert [a["input"] for a in server.asked] == [texts[:2], texts[2:4], texts[4:]]
+    assert store(world, "text 4", "query", k=1)["results"][0]["content"] in texts
+
+
 def test_all_forms_of_passages(world):
     vector = [1.0] + [0.0] * 63
     data = ["plain text", {"text": "by text", "id": 7}, {"id": "v", "vector": vector}, {"embedding": vector, **LEAVE}]
@@ -96,6 +104,16 @@ def test_removing(world):
     store(world, [LEAVE, LUNCH, URLAUB])
     assert store(world, {"filter": {"lang": "en"}}, "delete")["count"] == 2
     assert store(world, {}, "count")["count"] == 1
+
+
+def test_a_filter_of_the_config_bounds_what_is_removed(world):
+    leave, lunch, urlaub = (r["id"] for r in store(world, [LEAVE, LUNCH, URLAUB])["results"])
+    german = {"lang": "de"}
+    assert store(world, leave, "delete", filter=german)["count"] == 0
+    assert store(world, [LEAVE, {"id": lunch}], "delete", filter=german)["count"] == 0
+    assert store(world, {"ids": [leave], "filter": {"page": 9}}, "delete", filter=german)["count"] == 0
+    assert store(world, {"ids": [leave, urlaub], "filter": {"page": 9}}, "delete", filter=german)["count"] == 1
+    assert store(world, {"ids": [leave], "filter": {"page": 9}}, "delete", filter={"lang": "en"})["count"] == 2
 
 
 def test_the_port_goes_before_the_config(world):

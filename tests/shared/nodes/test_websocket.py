@@ -90,13 +90,6 @@ def speak(base: str, path: str, config: Any = None, message: Any = None, **more:
     return execute("websocket", config, inputs, world=world)
 
 
-def refused(base: str, path: str, config: Any = None, message: Any = None) -> NodeError:
-    with pytest.raises(NodeError) as failed:
-        speak(base, path, config, message)
-    assert failed.value.error in get("websocket").errors
-    return failed.value
-
-
 @pytest.mark.parametrize("message", ["hello", {"a": [1, None, "ä"]}, [1, 2], 0, False])
 def test_what_is_sent_and_comes_back(base: str, message: Any) -> None:
     assert speak(base, "/echo", message=message) == {"response": message, "messages": [message]}

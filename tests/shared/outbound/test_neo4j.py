@@ -85,6 +85,7 @@ def test_the_node_gives_the_same_shapes_as_for_a_graph_of_ones_own() -> None:
         (Script(cuts=True), "ConnectionFailed"),
         (Script(hangs=True), "Timeout"),
         (Script(rows=[[n] for n in range(10_001)]), "ResultTooLarge"),
+        (Script(rows=[["x" * 4_000_000]] * 6), "ResultTooLarge"),
     ],
 )
 def test_what_goes_wrong(script: Script, error: str) -> None:

@@ -35,8 +35,8 @@ def event(kind: str = "execution_completed", number: int = 1, workflow_id: str =
     return Event(f"{number:040d}-00000", kind, "ex_1", workflow_id, 1_750_000_000_000 + number, facts)
 
 
-def subscribed(tenant, receiver, path: str = "/echo", **wanted):
-    return service.create(editor(tenant), Wanted(url=f"{receiver.base}{path}", **wanted))
+def subscribed(tenant, http, path: str = "/echo", **wanted):
+    return service.create(editor(tenant), Wanted(url=f"{http.base}{path}", **wanted))
 
 
 def test_every_event_of_runs_and_tasks_can_be_subscribed():
@@ -44,11 +44,11 @@ def test_every_event_of_runs_and_tasks_can_be_subscribed():
     assert {"execution_cancelled", "task_completed", "task_lapsed"} <= EVENTS
 
 
-def test_an_event_is_sent_signed_once(tenant, receiver):
-    made, secret = subscribed(tenant, receiver)
+def test_an_event_is_sent_signed_once(tenant, http):
+    made, secret = subscribed(tenant, http)
     tell(tenant, "ex_1", [event(), event("node_completed", 2), event("task_created", 3)])
     empty_queue()
-    bodies = sorted(verified(receiver, secret), key=lambda b: b["data"]["sequence"])
+    bodies = sorted(verified(http, secret), key=lambda b: b["data"]["sequence"])
     assert [b["type"] for b in bodies] == ["execution_completed", "task_created"]
     assert bodies[0] == {
         "type": "execution_completed",
@@ -66,34 +66,34 @@ def test_an_event_is_sent_signed_once(tenant, receiver):
         ("task_created", "delivered", 1, 200),
         ("execution_completed", "delivered", 1, 200),
     ]
-    sent = {h.get("webhook-id") or h.get("Webhook-Id") for _, _, h, _ in receiver.seen}
+    sent = {h.get("webhook-id") or h.get("Webhook-Id") for _, _, h, _ in http.seen}
     assert sent == {d.id for d in kept}
 
 
-def test_only_what_is_wanted_is_sent(tenant, other_tenant, receiver):
-    failures, _ = subscribed(tenant, receiver, events=["execution_failed"], workflow_ids=["wf_1"])
-    subscribed(tenant, receiver, active=False)
-    theirs, _ = subscribed(other_tenant, receiver)
+def test_only_what_is_wanted_is_sent(tenant, other_tenant, http):
+    failures, _ = subscribed(tenant, http, events=["execution_failed"], workflow_ids=["wf_1"])
+    subscribed(tenant, http, active=False)
+    theirs, _ = subscribed(other_tenant, http)
     tell(tenant, "ex_1", [event(), event("execution_failed", 2), event("execution_failed", 3, "wf_2")])
     empty_queue()
     assert [(d.type, d.id) for d in deliveries(tenant, failures.id)] == [
         ("execution_failed", outbox.delivery_id(event(number=2).at, failures.id, "ex_1", event(number=2).sequence))
     ]
-    assert len(receiver.seen) == 1
+    assert len(http.seen) == 1
     assert deliveries(other_tenant, theirs.id) == []
 
 
-def test_the_platforms_own_runs_are_sent_to_nobody(tenant, receiver):
-    every, _ = subscribed(tenant, receiver)
-    named, _ = subscribed(tenant, receiver, workflow_ids=["inner-guided"])
+def test_the_platforms_own_runs_are_sent_to_nobody(tenant, http):
+    every, _ = subscribed(tenant, http)
+    named, _ = subscribed(tenant, http, workflow_ids=["inner-guided"])
     tell(tenant, "ex_1", [event(workflow_id="inner-guided"), event("execution_failed", 2, "inner-guided-action")])
     tell(tenant, "ex_2", [event(workflow_id="inner"), event("execution_started", 2, "inner-generate")])
     empty_queue()
     assert [len(deliveries(tenant, s.id)) for s in (every, named)] == [1, 0]
 
 
-def test_a_thousand_repeats_are_one_delivery(tenant, receiver):
-    made, _ = subscribed(tenant, receiver)
+def test_a_thousand_repeats_are_one_delivery(tenant, http):
+    made, _ = subscribed(tenant, http)
     for _ in range(40):
         tell(tenant, "ex_1", [event()])
     found = messages()
@@ -102,20 +102,20 @@ def test_a_thousand_repeats_are_one_delivery(tenant, receiver):
     for _ in range(960):
         tell(tenant, "ex_1", [event()])
     assert messages() == []
-    assert (len(receiver.seen), len(deliveries(tenant, made.id))) == (1, 1)
+    assert (len(http.seen), len(deliveries(tenant, made.id))) == (1, 1)
 
 
-def test_both_secrets_sign_while_the_grace_lasts(tenant, receiver):
-    made, old = subscribed(tenant, receiver)
+def test_both_secrets_sign_while_the_grace_lasts(tenant, http):
+    made, old = subscribed(tenant, http)
     _, new = service.rotate(editor(tenant), made.id, 60, None)
     assert old != new
     tell(tenant, "ex_1", [event()])
     empty_queue()
-    assert verified(receiver, old) == verified(receiver, new) != []
+    assert verified(http, old) == verified(http, new) != []
     service.rotate(editor(tenant), made.id, 0, None)
     tell(tenant, "ex_1", [event(number=2)])
     empty_queue()
-    _, _, headers, body = receiver.seen[-1]
+    _, _, headers, body = http.seen[-1]
     for secret in (old, new):
         with pytest.raises(Exception, match="No matching signature"):
             Webhook(secret).verify(body, headers)
@@ -125,17 +125,17 @@ def test_both_secrets_sign_while_the_grace_lasts(tenant, receiver):
     ("path", "status", "error"),
     [("/status/500", 500, "HttpError"), ("/status/302", 302, "HttpError"), ("/slow?s=1", None, "Timeout")],
 )
-def test_a_receiver_that_does_not_take_it_is_asked_again(tenant, receiver, monkeypatch, path, status, error):
+def test_a_receiver_that_does_not_take_it_is_asked_again(tenant, http, monkeypatch, path, status, error):
     if error == "Timeout":
         monkeypatch.setattr(delivering, "_PATIENCE_S", 0.3)
-    made, _ = subscribed(tenant, receiver, path)
+    made, _ = subscribed(tenant, http, path)
     tell(tenant, "ex_1", [event()])
     assert handled(*messages()) == []
     (kept,) = deliveries(tenant, made.id)
     assert (kept.status, kept.attempts, kept.response_status, kept.error) == ("pending", 1, status, error)
     assert 3_000 < kept.next_attempt_at - kept.last_attempt_at < 7_000
     assert delayed() == 1
-    assert len(receiver.seen) == 1
+    assert len(http.seen) == 1
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_a_receiver_that_does_not_take_it_is_asked_again(tenant, receiver, monke
         ("https://nobody.invalid/x", "DnsError"),
     ],
 )
-def test_private_addresses_are_not_reached(tenant, receiver, url, error):
+def test_private_addresses_are_not_reached(tenant, http, url, error):
     made, _ = service.create(editor(tenant), Wanted(url=url))
     tell(tenant, "ex_1", [event()])
     assert handled(*messages()) == []
@@ -156,18 +156,18 @@ def test_private_addresses_are_not_reached(tenant, receiver, url, error):
     assert (kept.status, kept.error, kept.response_status) == ("pending", error, None)
 
 
-def test_a_receiver_that_is_not_there(tenant, receiver):
-    made, _ = subscribed(tenant, receiver)
-    receiver.shutdown()
-    receiver.server_close()
+def test_a_receiver_that_is_not_there(tenant, http):
+    made, _ = subscribed(tenant, http)
+    http.shutdown()
+    http.server_close()
     tell(tenant, "ex_1", [event()])
     assert handled(*messages()) == []
     (kept,) = deliveries(tenant, made.id)
     assert (kept.status, kept.error) == ("pending", "ConnectionFailed")
 
 
-def test_after_all_attempts_it_is_dead_and_the_subscription_inactive_and_admins_are_told(owner, tenant, receiver):
-    made, _ = subscribed(tenant, receiver, "/status/503", description="Orders")
+def test_after_all_attempts_it_is_dead_and_the_subscription_inactive_and_admins_are_told(owner, tenant, http):
+    made, _ = subscribed(tenant, http, "/status/503", description="Orders")
     tell(tenant, "ex_1", [event()])
     assert handled(*messages()) == []
     waits = []
@@ -175,22 +175,22 @@ def test_after_all_attempts_it_is_dead_and_the_subscription_inactive_and_admins_
         waits.append((kept.next_attempt_at - kept.last_attempt_at) / 1000)
         assert handled(due_now(tenant, kept)) == []
     assert kept.status == "dead"
-    assert kept.attempts == len(receiver.seen) == len(delivering.WAITS_S) + 1
+    assert kept.attempts == len(http.seen) == len(delivering.WAITS_S) + 1
     assert all(0.75 * w < found < 1.25 * w for w, found in zip(delivering.WAITS_S, waits, strict=True))
     found = service.read(editor(tenant), made.id)
     assert (found.active, found.disabled_reason) == (False, "failing")
     me = Principal(tenant, "user", owner.user.id, "owner", owner.user.id)
     (told,) = notifications.listing(me, None, 50, unread=True).items
     assert "Orders: its receiver has taken nothing" in told.message
-    assert receiver.base not in told.message
+    assert http.base not in told.message
     with pytest.raises(Conflict):
         service.replay(editor(tenant), made.id, kept.id)
     tell(tenant, "ex_2", [event()])
     assert messages() == []
 
 
-def test_one_dead_delivery_among_others_that_are_taken_leaves_the_subscription_active(tenant, receiver):
-    made, _ = subscribed(tenant, receiver, "/status/400")
+def test_one_dead_delivery_among_others_that_are_taken_leaves_the_subscription_active(tenant, http):
+    made, _ = subscribed(tenant, http, "/status/400")
     tell(tenant, "ex_1", [event()])
     assert handled(*messages()) == []
     WebhookSubscriptionStore(TenantTable(tenant)).note_accepted(made.id, now_ms())
@@ -200,8 +200,8 @@ def test_one_dead_delivery_among_others_that_are_taken_leaves_the_subscription_a
     assert service.read(editor(tenant), made.id).active
 
 
-def test_gone_is_the_end_at_once_and_what_else_waits_is_not_sent(tenant, receiver):
-    made, _ = subscribed(tenant, receiver, "/status/410")
+def test_gone_is_the_end_at_once_and_what_else_waits_is_not_sent(tenant, http):
+    made, _ = subscribed(tenant, http, "/status/410")
     tell(tenant, "ex_1", [event(), event(number=2)])
     first, second = messages()
     assert handled(first) == []
@@ -210,25 +210,25 @@ def test_gone_is_the_end_at_once_and_what_else_waits_is_not_sent(tenant, receive
     assert handled(second) == []
     kept = deliveries(tenant, made.id)
     assert sorted((d.status, d.error) for d in kept) == [("dead", "HttpError"), ("dead", "Inactive")]
-    assert len(receiver.seen) == 1
+    assert len(http.seen) == 1
     assert service.change(editor(tenant), made.id, Wanted(active=True), None).disabled_reason is None
 
 
-def test_a_replay_begins_anew_with_the_same_id(tenant, receiver):
-    made, secret = subscribed(tenant, receiver, "/status/410")
+def test_a_replay_begins_anew_with_the_same_id(tenant, http):
+    made, secret = subscribed(tenant, http, "/status/410")
     tell(tenant, "ex_1", [event()])
     empty_queue()
-    service.change(editor(tenant), made.id, Wanted(active=True, url=f"{receiver.base}/echo"), None)
+    service.change(editor(tenant), made.id, Wanted(active=True, url=f"{http.base}/echo"), None)
     (dead,) = deliveries(tenant, made.id)
     again = service.replay(editor(tenant), made.id, dead.id)
     assert (again.status, again.completed_at) == ("pending", None)
     empty_queue()
     (kept,) = deliveries(tenant, made.id)
     assert (kept.status, kept.attempts, kept.round_attempts) == ("delivered", 2, 1)
-    assert verified(receiver, secret)[0] == verified(receiver, secret)[1]
+    assert verified(http, secret)[0] == verified(http, secret)[1]
     service.replay(editor(tenant), made.id, dead.id)  # also one that was delivered
     empty_queue()
-    assert len(receiver.seen) == 3
+    assert len(http.seen) == 3
 
 
 class Killed(BaseException):
@@ -240,8 +240,8 @@ def _killed(*_: object, **__: object) -> None:
 
 
 @pytest.mark.parametrize("step", ["claim", "record"])
-def test_killed_in_the_middle_the_message_comes_again(tenant, receiver, monkeypatch, step):
-    made, _ = subscribed(tenant, receiver)
+def test_killed_in_the_middle_the_message_comes_again(tenant, http, monkeypatch, step):
+    made, _ = subscribed(tenant, http)
     tell(tenant, "ex_1", [event()])
     (message,) = messages()
     real = getattr(WebhookSubscriptionStore, step)
@@ -263,12 +263,12 @@ def test_killed_in_the_middle_the_message_comes_again(tenant, receiver, monkeypa
     assert handled(message) == []
     (kept,) = deliveries(tenant, made.id)
     assert (kept.status, kept.attempts) == ("delivered", 1)
-    assert len({h["Webhook-Id"] if "Webhook-Id" in h else h["webhook-id"] for _, _, h, _ in receiver.seen}) == 1
-    assert len(receiver.seen) == (1 if step == "claim" else 2)  # at least once
+    assert len({h["Webhook-Id"] if "Webhook-Id" in h else h["webhook-id"] for _, _, h, _ in http.seen}) == 1
+    assert len(http.seen) == (1 if step == "claim" else 2)  # at least once
 
 
-def test_where_the_next_message_cannot_be_sent_this_one_comes_again(tenant, receiver, monkeypatch):
-    made, _ = subscribed(tenant, receiver, "/status/500")
+def test_where_the_next_message_cannot_be_sent_this_one_comes_again(tenant, http, monkeypatch):
+    made, _ = subscribed(tenant, http, "/status/500")
     tell(tenant, "ex_1", [event()])
     (message,) = messages()
 
@@ -281,8 +281,8 @@ def test_where_the_next_message_cannot_be_sent_this_one_comes_again(tenant, rece
     assert deliveries(tenant, made.id)[0].attempts == 0
 
 
-def test_messages_that_are_early_late_or_of_nothing_change_nothing(tenant, other_tenant, receiver):
-    made, _ = subscribed(tenant, receiver, "/status/500")
+def test_messages_that_are_early_late_or_of_nothing_change_nothing(tenant, other_tenant, http):
+    made, _ = subscribed(tenant, http, "/status/500")
     tell(tenant, "ex_1", [event()])
     assert handled(*messages()) == []
     (kept,) = deliveries(tenant, made.id)
@@ -293,13 +293,13 @@ def test_messages_that_are_early_late_or_of_nothing_change_nothing(tenant, other
     nothing += [{"messageId": "y", "body": '{"tenant": 1}'}, {"messageId": "z", "body": "{"}]
     assert handled(late, early, *nothing) == []
     assert deliveries(tenant, made.id) == [kept]
-    assert len(receiver.seen) == 1
+    assert len(http.seen) == 1
     assert delayed() == 2  # the early one has been put off again
 
 
-def test_a_message_that_comes_before_the_attempt_before_it_is_recorded_is_not_dropped(tenant, receiver, monkeypatch):
+def test_a_message_that_comes_before_the_attempt_before_it_is_recorded_is_not_dropped(tenant, http, monkeypatch):
     """A database that is busy: recording takes longer than the wait for the next attempt."""
-    made, _ = subscribed(tenant, receiver, "/status/500")
+    made, _ = subscribed(tenant, http, "/status/500")
     tell(tenant, "ex_1", [event()])
     (first,) = messages()
     monkeypatch.setattr(delivering, "WAITS_S", (0,) * 7)  # the next message comes at once
@@ -309,7 +309,7 @@ def test_a_message_that_comes_before_the_attempt_before_it_is_recorded_is_not_dr
         monkeypatch.setattr(WebhookSubscriptionStore, "record", real)
         (early,) = messages()
         assert handled(early) == []
-        assert len(receiver.seen) == 1  # it is not attempted side by side either
+        assert len(http.seen) == 1  # it is not attempted side by side either
         return real(self, *arguments)
 
     monkeypatch.setattr(WebhookSubscriptionStore, "record", slow)
@@ -323,8 +323,8 @@ def test_a_message_that_comes_before_the_attempt_before_it_is_recorded_is_not_dr
 
 @pytest.mark.parametrize("path", ["/status/500", "/status/410", "/echo"])
 @pytest.mark.parametrize("attempts", [0, 7])
-def test_a_replay_during_an_attempt_is_made_whatever_comes_of_that(tenant, receiver, monkeypatch, path, attempts):
-    made, _ = subscribed(tenant, receiver, path)
+def test_a_replay_during_an_attempt_is_made_whatever_comes_of_that(tenant, http, monkeypatch, path, attempts):
+    made, _ = subscribed(tenant, http, path)
     monkeypatch.setattr("shared.webhooks_out.outbox.now_ms", lambda: now_ms() - 86_400_000)
     tell(tenant, "ex_1", [event()])
     monkeypatch.setattr("shared.webhooks_out.outbox.now_ms", now_ms)
@@ -350,11 +350,11 @@ def test_a_replay_during_an_attempt_is_made_whatever_comes_of_that(tenant, recei
     assert kept.status == {"/status/500": "pending", "/status/410": "dead", "/echo": "delivered"}[path]
 
 
-def test_one_slow_receiver_does_not_hold_up_the_others_of_its_batch(tenant, other_tenant, receiver, monkeypatch):
+def test_one_slow_receiver_does_not_hold_up_the_others_of_its_batch(tenant, other_tenant, http, monkeypatch):
     monkeypatch.setattr(delivering, "_PATIENCE_S", 3.0)
     for _ in range(8):
-        subscribed(tenant, receiver, "/slow?s=4")
-    quick, _ = subscribed(other_tenant, receiver)
+        subscribed(tenant, http, "/slow?s=4")
+    quick, _ = subscribed(other_tenant, http)
     tell(tenant, "ex_1", [event()])
     tell(other_tenant, "ex_1", [event()])
     began = datetime.now(UTC)

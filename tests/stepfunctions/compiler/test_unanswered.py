@@ -30,3 +30,8 @@ def test_a_webhook_and_its_answer_belong_together(mode, answers, expected):
 
 def test_an_answer_that_is_disabled_is_none():
     assert warned("node", answers=True, disabled=True) == [("no_webhook_response", "hook")]
+
+
+def test_so_is_an_output():
+    compiled = compile_document(document([node("start", "manual_trigger"), node("out", "output", disabled=True)]))
+    assert "no_output" in [d.code for d in compiled.diagnostics]

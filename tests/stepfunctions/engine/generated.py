@@ -88,7 +88,7 @@ class _Made:
             case "condition":
                 node["config"] = {"condition": self.test(scope)}
             case "switch":
-                node["config"] = {"cases": {"a": self.test(scope), "b": self.test(scope)}}
+                node["config"] = {"cases": {"b": self.test(scope), "a": self.test(scope)}}
             case "merge":
                 node["config"] = {"mode": self.one_of("array", "array", "object", "first")}
             case "delay":

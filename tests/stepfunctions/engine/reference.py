@@ -141,7 +141,8 @@ class Reference:
     def final_output(self) -> Any:
         """The value of the only output that ran, of several an object."""
         played = self.scopes[""]
-        ran = [n for n in self._within(None) if n["type"] == "output" and played.status.get(n["id"]) == "completed"]
+        outputs = [n for n in self._within(None) if n["type"] == "output" and not n["disabled"]]
+        ran = [n for n in outputs if played.status.get(n["id"]) == "completed"]
         values = {}
         for node in ran:
             found = [v for _, v in self._delivered(node, played)]
@@ -288,9 +289,10 @@ class Reference:
             return given
         if mode == "first":
             return given[0] if given else None
-        if not all(isinstance(g, dict) for g in given):
+        there = [g for g in given if g is not None]
+        if not all(isinstance(g, dict) for g in there):
             raise Failed("InvalidInput")
-        return {k: v for g in given for k, v in g.items()}
+        return {k: v for g in there for k, v in g.items()}
 
     def _asked(self, node: Any, inputs: dict[str, Any], played: Played) -> Any:
         """A service that fails the first times it is asked."""
@@ -347,14 +349,17 @@ class Reference:
         results: list[Any] = []
         failed: set[str] = set()
         for index, item in enumerate(items):
+            names: frozenset[str] = frozenset()
             try:
                 found = self._pass(node, index, {"item": item, "index": index}, inputs, played)
             except Failed as failure:  # of the result
-                failed |= failure.names
-                found = None
-            if isinstance(found, Played):
+                names = failure.names
+            else:
+                if isinstance(found, Played):
+                    names = frozenset().union(*found.fatal.values())
+            if names:
                 if config["on_item_error"] == "fail":
-                    failed |= frozenset().union(*found.fatal.values())
+                    failed |= names
                 results += [None] if config["on_item_error"] == "null" else []
             else:
                 results.append(found)

@@ -23,6 +23,19 @@ def attempts(bench: Bench, run, name: str = "a") -> tuple[str, int]:
 POLICY = {"max_attempts": 3, "interval_seconds": 0, "backoff_rate": 1, "max_interval_seconds": 0}
 
 
+@pytest.mark.parametrize(
+    ("wires", "status"), [("start.trigger -> ask.after", "failed"), ("ask.error -> out.value", "completed")]
+)
+def test_half_a_character_in_an_error_message(bench: Bench, remote: Service, wires: str, status: str):
+    remote.bodies["/"] = b'{"errors": [{"message": "cut \\ud83d"}]}'
+    ask = node("ask", "graphql_query", {"url": f"{remote.base}/"}, inputs={"query": "{ a }"})
+    run = ran(bench, made([ask, node("out", "output")], wires))
+    assert (bench.get(run).status, remote.count()) == (status, {"/": 1})
+    told = bench.output(run) or bench.get(run).error
+    assert told == {"node_id": "ask", "error": "GraphqlError", "message": "cut ?", "attempts": 1}
+    assert bench.records(run)["", "ask"].error == told
+
+
 @pytest.mark.parametrize(("failures", "expected"), [(0, ("completed", 1)), (3, ("completed", 4)), (4, ("failed", 4))])
 def test_attempts(bench: Bench, remote: Service, failures: int, expected):
     remote.fail("/a", times=failures)

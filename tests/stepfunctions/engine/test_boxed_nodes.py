@@ -52,6 +52,17 @@ def test_in_a_loop(machines: Machines, granularity: str, tenant: Any) -> None:
     assert graphs.run("main", COUNT, {}, write=False, occasion="", seconds=5) == [{"c": 3}]
 
 
+def test_of_a_long_traceback_the_beginning_and_the_end_are_told(machines: Machines) -> None:
+    code = "\n".join(["def f(n):", "    if n: return f(n - 1) if n % 2 else g(n - 1)", "    raise ValueError('last')"])
+    code += "\ndef g(n): return f(n)\nf(40)"
+    failing = document([node("start", "manual_trigger"), node("n", "code_executor", {"code": code})])
+    run = machines.until(machines.start(failing), seconds=60)
+    assert run.error is not None
+    assert (run.error["error"], len(run.error["message"])) == ("CodeFailed", 4_000)
+    assert run.error["message"].startswith("Traceback")
+    assert run.error["message"].endswith("ValueError: last\n")
+
+
 @pytest.mark.parametrize(
     ("failing", "error"),
     [

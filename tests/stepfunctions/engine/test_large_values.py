@@ -70,6 +70,31 @@ def test_over_fifty_megabytes_is_refused(bench: Bench, remote: Service):
     assert "50,000,000" in error["message"]
 
 
+def test_an_input_over_fifty_megabytes_fails_its_node(bench: Bench):
+    out = node("out", "output", inputs={"value": "{{ trigger }}" * 8}, on_error="continue")
+    run = bench.start(document([node("start", "manual_trigger"), out]), "x" * 7_000_000)
+    bench.call(run)
+    error = bench.records(run)["", "out"].error
+    assert error is not None
+    assert (bench.get(run).status, error["error"]) == ("completed", "ValueTooLarge")
+    assert "50,000,000" in error["message"]
+
+
+def test_outputs_that_are_over_fifty_megabytes_together_fail_the_run(bench: Bench):
+    outs = [f"out{i}" for i in range(8)]
+    made = document(
+        [node("start", "manual_trigger"), *(node(n, "output") for n in outs)],
+        "; ".join(f"start.trigger -> {n}.value" for n in outs),
+    )
+    run = bench.start(made, "x" * 7_000_000)
+    with pytest.raises(NodeFailed):
+        bench.call(run)
+    ended = bench.get(run)
+    assert ended.error is not None
+    assert (ended.status, ended.error["error"]) == ("failed", "ValueTooLarge")
+    assert "50,000,000" in ended.error["message"]
+
+
 def test_trigger_data(bench: Bench):
     made = document(
         [
@@ -150,7 +175,7 @@ def test_a_talkative_node_fits_into_its_record(bench: Bench):
     bench.call(run)
     records = bench.records(run)
     (line,) = records["", "say"].logs
-    assert (line["level"], line["message"]) == ("warning", "中" * 4_000)
+    assert (line["level"], line["message"]) == ("warning", "中" * 3_999 + "…")
     assert [records[f"each/{i}", "tell"].logs[0]["message"] for i in range(3)] == [
         f'{{"item": {i}}}' for i in (1, 2, 3)
     ]

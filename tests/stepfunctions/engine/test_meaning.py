@@ -1,4 +1,4 @@
-"""What running a document means (dead paths, ports, disabled nodes, errors, loops), one rule a case."""
+"""What running a document means (dead paths, ports, errors, loops), one rule a case."""
 
 from __future__ import annotations
 
@@ -101,7 +101,8 @@ def test_a_single_port_takes_the_first_delivered_and_a_multiple_one_all_in_docum
     assert bench.statuses(run)["c"] == "completed"
 
 
-def test_a_missing_required_input_skips(bench: Bench, remote: Service):
+@pytest.mark.parametrize("typed", ["plain", "{{ $error('not looked at') }}", "{{ secrets.not_there }}"])
+def test_a_missing_required_input_skips(bench: Bench, remote: Service, typed: str):
     run = ran(
         bench,
         made(
@@ -109,7 +110,7 @@ def test_a_missing_required_input_skips(bench: Bench, remote: Service):
                 js("never", "1"),
                 node("off", "condition", {"condition": "false"}),
                 # Something is delivered, but not what is required; what is typed in counts.
-                node("get", "http_request", {"method": "POST"}),
+                node("get", "http_request", {"method": "POST"}, inputs={"headers": {"X": typed}}),
                 post("typed", remote.base),
                 node("behind", "merge"),
             ],
@@ -134,48 +135,6 @@ def test_a_delivered_null_beats_what_is_typed_in(bench: Bench):
         ),
     )  # fmt: skip
     assert bench.output(run) == {"o": "null", "p": "null"}
-
-
-@pytest.mark.parametrize("kind", ["http_request", "delay", "condition", "loop", "merge"])
-def test_disabled_nodes_in_a_chain(bench: Bench, kind: str):
-    config = {"delay": {"ms": 100_000}, "condition": {"condition": "false"}}.get(kind, {})
-    ports = {
-        "http_request": ("body", "response"),
-        "delay": ("input", "output"),
-        "condition": ("input", "true"),
-        "loop": ("items", "results"),
-        "merge": ("inputs", "output"),
-    }
-    inside, outside = ports[kind]
-    typed = {"url": "http://nowhere"} if kind == "http_request" else {}
-    run = ran(
-        bench,
-        made(
-            [
-                node("one", kind, config, disabled=True, inputs=typed),
-                node("two", kind, config, disabled=True, inputs=typed),
-                js("dead", "1"),
-                node("no", "condition", {"condition": "false"}),
-                node("out", "output"),
-            ],
-            f"""start.trigger -> one.{inside}; one.{outside} -> two.{inside}; two.{outside} -> out.value
-            start.trigger -> no.input; no.true -> dead.input""",
-        ),
-        trigger=[{"kept": "as it is"}],
-    )  # fmt: skip
-    assert bench.output(run) == [{"kept": "as it is"}]
-    assert bench.statuses(run)["dead"] == "skipped"
-
-
-def test_a_disabled_node_on_a_dead_path_is_skipped(bench: Bench):
-    run = ran(
-        bench,
-        made(
-            [node("no", "condition", {"condition": "false"}), js("off", "1", disabled=True), node("out", "output")],
-            "no.true -> off.input; off.output -> out.value",
-        ),
-    )
-    assert (bench.statuses(run)["off"], bench.output(run)) == ("skipped", None)
 
 
 # --- failure --------------------------------------------------------------------------------------------------------
@@ -242,12 +201,14 @@ def test_on_error_of_pure_nodes_and_of_nodes_in_loops(bench: Bench, remote: Serv
     ("tolerance", "status", "results"),
     [("skip", "completed", [10, 30]), ("null", "completed", [10, None, 30]), ("fail", "failed", None)],
 )
-@pytest.mark.parametrize("inside", ["pure", "effect"])
+@pytest.mark.parametrize("inside", ["pure", "effect", "result"])
 def test_on_item_error(bench: Bench, remote: Service, lanes: int, tolerance: str, status: str, results, inside: str):
     remote.fail("/one/2", times=9)
-    body = js("one", "item = 2 ? $error('no') : item * 10", parent="each")
+    body, result = js("one", "item = 2 ? $error('no') : item * 10", parent="each"), "item * $count(nodes.one) * 10"
     if inside == "effect":
         body = post("one", remote.base, "one/{{ item }}", parent="each")
+    elif inside == "result":
+        body, result = js("one", "item", parent="each"), "item = 2 ? $error('no') : item * 10"
     run = ran(
         bench,
         made(
@@ -255,7 +216,7 @@ def test_on_item_error(bench: Bench, remote: Service, lanes: int, tolerance: str
                 node(
                     "each",
                     "loop",
-                    {"on_item_error": tolerance, "max_concurrency": lanes, "result": "item * $count(nodes.one) * 10"},
+                    {"on_item_error": tolerance, "max_concurrency": lanes, "result": result},
                 ),
                 body,
                 node("out", "output"),
@@ -349,6 +310,21 @@ def test_a_failure_stops_the_others_and_keeps_what_is_done(bench: Bench, remote:
     found = bench.statuses(run)
     assert (found["quick"], found["bad"], found["slow"]) == ("completed", "failed", "cancelled")
     assert "after" not in found
+
+
+@pytest.mark.parametrize(("idempotent", "asked"), [(True, 3), (False, 1)])
+def test_what_may_not_happen_twice_is_tried_again_after_an_answer_only(
+    bench: Bench, remote: Service, idempotent, asked
+):
+    remote.hold("/silent")
+    remote.fail("/busy", times=2, status=503)
+    fields = {"retry": {"max_attempts": 2, "interval_seconds": 0}, "timeout_seconds": 0.5, "idempotent": idempotent}
+    nodes = [post("busy", remote.base, **fields), post("silent", remote.base, **fields)]
+    run = ran(bench, made(nodes, "busy.status -> silent.body"))
+    error = bench.get(run).error
+    assert error is not None
+    assert (error["node_id"], error["error"]) == ("silent", "Timeout")
+    assert remote.count() == {"/busy": 3, "/silent": asked}
 
 
 # --- what only comes before -----------------------------------------------------------------------------------------

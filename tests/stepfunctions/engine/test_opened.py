@@ -56,13 +56,16 @@ def test_a_loop_with_a_timer(machines: Machines, granularity: str, lanes: int, i
 
 @pytest.mark.parametrize("lanes", [1, 2])
 @pytest.mark.parametrize(("tolerance", "expected"), [("skip", [1, 3]), ("null", [1, None, 3]), ("fail", None)])
-def test_an_item_that_fails(machines: Machines, lanes: int, tolerance: str, expected: Any):
+@pytest.mark.parametrize("where", ["node", "result"])
+def test_an_item_that_fails(machines: Machines, lanes: int, tolerance: str, expected: Any, where: str):
+    fails = "item = 2 ? $error('even') : item"
+    config, expression = ({}, fails) if where == "node" else ({"result": fails}, "item")
     made = document(
         [
             node("start", "manual_trigger"),
-            node("each", "loop", {"max_concurrency": lanes, "on_item_error": tolerance}),
+            node("each", "loop", {"max_concurrency": lanes, "on_item_error": tolerance, **config}),
             wait("rest", "each"),
-            node("odd", "transform", {"expression": "item = 2 ? $error('even') : item"}, parent="each"),
+            node("odd", "transform", {"expression": expression}, parent="each"),
             node("out", "output"),
             node("told", "output"),
         ],

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from shared.clock import now_ms
 from shared.errors import Conflict
 from shared.tasks.service import TaskService
 from stepfunctions import control
@@ -48,6 +49,16 @@ def test_from_the_failed_node(machines: Machines, remote: Service, granularity: 
     assert [remote.done(run.id, "", n) for n in ("a", "b", "c")] == [1, 3, 1]  # the keys have not changed
     with pytest.raises(Conflict):
         control.retry(machines.tenant, run.id)
+
+
+def test_every_attempt_has_the_same_time(machines: Machines, remote: Service, monkeypatch: pytest.MonkeyPatch):
+    remote.fail("/b", times=2)
+    run = machines.start(row(remote.base))
+    failed(machines, run, "b")
+    for days, status in ((3, "failed"), (8, "completed")):
+        later = now_ms() + days * 86_400_000
+        monkeypatch.setattr(control, "now_ms", lambda later=later: later)
+        assert retried(machines, run, status).deadline == later + run.deadline - run.created_at
 
 
 @pytest.mark.parametrize("lanes", [1, 3])
@@ -139,6 +150,42 @@ def test_keeps_what_a_loop_put_up_with(machines: Machines, remote: Service):
     assert machines.value(ended.final_output) == [200, None, 200]
     assert {key: machines.records(run)[key] for key in before} == before
     assert remote.count() == {"/one/0": 1, "/one/1": 1, "/one/2": 1, "/status": 1, "/b": 2}
+
+
+@pytest.mark.parametrize(
+    ("config", "rests"),
+    [
+        ({}, False),
+        ({}, True),
+        ({"max_concurrency": 3}, True),
+        ({"mode": "distributed"}, False),
+        ({"mode": "distributed"}, True),
+    ],
+)
+def test_of_items_of_which_too_many_failed(machines: Machines, remote: Service, config, rests: bool):
+    made = document(
+        [
+            node("start", "manual_trigger"),
+            node("each", "loop", {"on_item_error": "null", "tolerated_failures": 2, "result": "item", **config}),
+            post("one", remote.base, "{{ item }}", parent="each"),
+            *([node("rest", "delay", {"until": "2001-01-01T00:00:00Z"}, parent="each")] if rests else []),
+            post("two", remote.base, "{{ item }}/two", parent="each"),
+            node("out", "output"),
+        ],
+        f"""start.trigger -> each.items; each.results -> out.value
+        one.status -> {"rest.input; rest.output -> " if rests else ""}two.body""",
+    )
+    bad = ["/1/two", "/2", "/4"]
+    for path in bad:
+        remote.fail(path)
+    run = machines.start(made, list(range(6)))
+    failed(machines, run, "each", "TooManyFailures")
+    before = remote.count()
+    ended = retried(machines, run)
+    assert machines.value(ended.final_output) == list(range(6))
+    after = remote.count()
+    assert {path: after[path] for path in before} == {p: 2 if p in bad else 1 for p in before}
+    assert after.keys() - before.keys() <= {"/2/two", "/4/two", "/5", "/5/two"}
 
 
 def test_of_a_question_that_lapsed(machines: Machines, remote: Service, owner):

@@ -13,12 +13,15 @@ from shared.aws.clients import client
 from shared.credentials import store
 from shared.credentials.store import CredentialStore
 from shared.errors import Unavailable
+from shared.nodes.base import NodeError
 from stepfunctions.compiler.compile import check
 from stepfunctions.engine.secrets import HIDDEN, Secrets
+from stepfunctions.engine.world import NodeLog
 from tests.echo_server import EchoServer
 from tests.shared.credentials.keeping import everything_stored, keep
 from tests.stepfunctions.compiler.documents import document, node
 from tests.stepfunctions.conftest import Machines
+from tests.stepfunctions.engine.faults import Service
 
 SECRET = "pa$$ wörd/7391+"
 
@@ -78,6 +81,35 @@ def test_the_other_side_gets_it_and_nobody_else(machines: Machines, http: EchoSe
     text = everything(machines, "".join(capfd.readouterr()))
     assert "EXECUTIONSTARTED" in text.upper()
     assert not [form for form in forms(SECRET) if form in text]
+
+
+def test_the_functions_log_tells_of_lines_and_not_what_they_say(machines: Machines, http: EchoServer, kept, capfd):
+    levels = ("debug", "warning", "error")
+    inputs = {"url": f"{http.base}/echo", "body": ["{{ secrets.signing }}", "{{ trigger }}"]}
+    flow = document(
+        [
+            node("start", "manual_trigger"),
+            node("call", "http_request", {"method": "POST"}, inputs=inputs),
+            node("log", "log"),
+            *(node(level, "log", {"level": level}) for level in levels),
+        ],
+        "; ".join(["call.response -> log.message", *(f"start.trigger -> {level}.message" for level in levels)]),
+    )
+    run = machines.until(machines.start(flow, "Wilhelmina"))
+    assert run.status == "completed"
+    records = machines.records(run)
+    assert [records["", level].logs[0]["message"] for level in levels] == ["Wilhelmina"] * 3
+    assert HIDDEN in records["", "log"].logs[0]["message"]
+    printed = "".join(capfd.readouterr())
+    lines = [json.loads(line) for line in printed.splitlines() if '"node log"' in line]
+    facts = ("level", "tenant_id", "execution_id", "characters")
+    characters = len(records["", "log"].logs[0]["message"])
+    assert {line["node_id"]: tuple(line[name] for name in facts) for line in lines} == {
+        "log": ("INFO", machines.tenant.id, run.id, characters),
+        "warning": ("WARNING", machines.tenant.id, run.id, 10),
+        "error": ("ERROR", machines.tenant.id, run.id, 10),
+    }
+    assert not [form for form in (*forms(SECRET), HIDDEN, "Wilhelmina") if form in printed]
 
 
 @pytest.mark.parametrize(
@@ -203,6 +235,27 @@ def test_other_spellings_are_the_same_secret(machines, http, kept, spelled):
     run = machines.until(machines.start(made))
     assert machines.value(machines.records(run)["", "call"].inputs["body"]) == HIDDEN
     assert http.seen[0][3].decode() == SECRET.upper()
+
+
+@pytest.mark.parametrize("form", [SECRET, *forms(SECRET)[2:]])
+@pytest.mark.parametrize("left", [8, 10, 12])
+def test_what_is_left_of_it_where_a_text_was_cut(form: str, left: int):
+    secrets, log = Secrets({"a": SECRET}), NodeLog()
+    log.log("info", "x" * (3_999 - left) + form + "and more")
+    failure = secrets.hide_error(NodeError("HttpError", f"said: {form[:left]} (and 2 more)"))
+    assert secrets.hide(log.lines, cut=True)[0]["message"] == "x" * (3_999 - left) + HIDDEN + "…"
+    assert failure.message == f"said: {HIDDEN} (and 2 more)"
+    assert secrets.hide(f"data {form[:left]}") == f"data {form[:left]}"
+
+
+def test_what_is_left_of_it_in_what_a_service_said(machines: Machines, remote: Service, kept):
+    remote.bodies["/"] = json.dumps({"errors": [{"message": "x" * 290 + SECRET}, {"message": "more"}]}).encode()
+    inputs = {"query": "{ a }", "variables": {"key": "{{ secrets.signing }}"}}
+    ask = node("ask", "graphql_query", {"url": f"{remote.base}/"}, inputs=inputs)
+    run = machines.until(machines.start(document([node("start", "manual_trigger"), ask])))
+    assert run.error is not None
+    assert run.error["message"] == "x" * 290 + f"{HIDDEN} (and 1 more)"
+    assert SECRET[:8] not in everything_stored()
 
 
 def test_hiding():

@@ -26,6 +26,7 @@ from shared.workflows import service as workflows
 from shared.workflows.service import document_of
 from stepfunctions import inner
 from stepfunctions.generator.answer import SCHEMA
+from stepfunctions.generator.apply import MAX_AGENTS
 from stepfunctions.generator.generate import REPAIRS, advance, begin
 from stepfunctions.release import publish_workflow
 from tests.stepfunctions.agents import keep
@@ -247,6 +248,8 @@ def asking(kind, **config):
 
 
 AGENT = node("ask", "agent", {"agent": "new"}, {"input": "x"})
+MANY = [f"a{n}" for n in range(MAX_AGENTS + 1)]
+ALL_OF_THEM = [node(name, "agent", {"agent": name}, {"input": "x"}) for name in MANY]
 NAMES = [
     (answer([START, node("a", "agent", {"model": "m", "tools": ["none"]}, {"input": "x"}), OUT]), "unknown_tool"),
     (answer([START, node("a", "mcp_tool", {"server": "none", "tool": "t"}), OUT]), "unknown_mcp_server"),
@@ -261,6 +264,7 @@ NAMES = [
     (answer([START, AGENT, OUT], agents_to_create=[agent("new"), agent("clerk")]), "name_taken"),
     (answer([START, AGENT, OUT], agents_to_create=[agent("new"), agent("idle")]), "unused_agent"),
     (answer([START, AGENT, OUT], agents_to_create=[agent("Not a name")]), "string_pattern_mismatch"),
+    (answer([START, *ALL_OF_THEM, OUT], agents_to_create=[agent(name) for name in MANY]), "too_many"),
     (answer([START, {**OUT, "id": "not an id"}]), "string_pattern_mismatch"),
     (answer([START, {**OUT, "retries": -1}]), "greater_than_equal"),
     (answer([START, {**OUT, "inputs": "[1]"}]), "bad_json"),

@@ -13,6 +13,7 @@ ADDER = document(
     [START, node("add", "transform", {"expression": "inputs.input.a + 1"}), OUT],
     "start.trigger -> add.input; add.output -> out.value",
 )
+OFF = document([node("start", "manual_trigger", disabled=True), OUT], "start.trigger -> out.value")
 CALLER = document(
     [
         node("start", "manual_trigger"),
@@ -332,6 +333,8 @@ FAILING: dict[str, tuple[Document, dict[str, Any], list[str], list[str]]] = {
     "a trigger is not mocked": (ADDER, {"mocks": {"start": {"outputs": {"trigger": 1}}}}, ["not_mockable"], []),
     "a question is not mocked": (ASKER, {"mocks": {"ask": {"error": "A"}}}, ["not_mockable"], []),
     "who asks nobody": (ADDER, {"answers": {"add": {"timeout": True}}}, ["no_question"], []),
+    "a disabled trigger": (OFF, {"trigger_node": "start"}, ["disabled_trigger"], []),
+    "only disabled triggers": (OFF, {}, ["disabled_trigger"], []),
     "no such trigger": (ADDER, {"trigger_node": "add"}, ["unknown_trigger"], []),
     "no time": (ADDER, {"now": "yesterday"}, ["bad_time"], []),
     "no schema": (ADDER, {"expected_output": {"schema": {"type": 5}}}, ["invalid_schema"], []),

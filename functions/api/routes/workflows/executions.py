@@ -21,11 +21,10 @@ from functions.api.schemas.executions import (
     NodeOut,
     ReplayIn,
     RetryIn,
-    RunStatus,
 )
 from functions.api.schemas.pages import PageOf
 from shared.ids import digest
-from shared.runs.model import Run
+from shared.runs.model import Run, RunStatus
 from shared.tenancy import Principal
 from shared.usage.model import in_nano
 from stepfunctions import control, history, manual, newer, shown

@@ -72,6 +72,8 @@ TEXTS = (
     "$x.nodes.a.b",
     '$contains(trigger, /["]nodes.a.output/)',
     "${steps.gone.output}",
+    "{{ $split(trigger, /['}]/)[0] / nodes.a.output }}",
+    "$split(trigger, /['}]/)[0] / nodes.a.output",
 )
 KEYS = (
     "config",

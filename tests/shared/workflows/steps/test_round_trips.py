@@ -78,8 +78,19 @@ def test_templates_and_expressions_come_back(text):
         assert back is not None
 
 
+def test_a_quotation_mark_in_a_pattern_begins_no_text():
+    steps, document = "$split(${user_input.x}, /'/)[0] / ${steps.a.output}", "$split(trigger.x, /'/)[0] / nodes.a.json"
+    assert expression_of(steps, PORTS) == document
+    assert written_expression(document, PORTS) == steps
+    assert template_of(f"${{{{ {document} }}}}", PORTS) == f"{{{{ {document} }}}}"
+    assert written_expression("$split(trigger, /trigger/)", PORTS) == "$split(${user_input}, /trigger/)"
+    with pytest.raises(BadReference, match="pattern"):
+        expression_of("$split(x, /${input}/)", PORTS)
+
+
 @pytest.mark.parametrize(
-    "piece", ["'\\", "\"a'", "/*a", "nodes.`", "trigger.`a ", "\\{", "{", "${input[0]", "'x'${input}", "{{ {"]
+    "piece",
+    ["'\\", "\"a'", "/*a", "nodes.`", "trigger.`a ", "\\{", "{", "${input[0]", "'x'${input}", "{{ {", "/a\\", "(/"],
 )
 def test_long_and_odd_texts_take_no_longer_than_long_ones(piece):
     text = piece * 20_000
