@@ -93,7 +93,7 @@ def retry(tenant: Tenant, execution_id: str, budget: Mapping[str, int] | None = 
     run = run if budget is None else replace(run, budget=budget)
     runs, plan = _runs(tenant), plans.load(tenant, run.plan)
     recorded = read(runs, execution_id, plan, TaskService(tenant).answerable(execution_id))
-    for record, item in recorded.own.values():
+    for record, item in recorded.inner_first():
         if recorded.starts_anew(record):
             runs.reset_node(execution_id, record, item)
     return reopen(tenant, run, plan)

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from shared.errors import Problem
 from shared.runs.model import NodeRecord
-from stepfunctions.plan import BoundNode, Plan, exact
+from stepfunctions.plan import BoundNode, Plan, canonical, exact
 from stepfunctions.prefill import ports_of
 from stepfunctions.recorded import SETTLED
 
@@ -177,7 +177,12 @@ def _variables(plan: Plan, node: BoundNode) -> dict[str, Any]:
 
 
 def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    return sorted(k for k in old.keys() | new.keys() if k not in old or k not in new or exact(old[k]) != exact(new[k]))
+    return sorted(k for k in old.keys() | new.keys() if k not in old or k not in new or _text(k, old) != _text(k, new))
+
+
+def _text(name: str, values: Mapping[str, Any]) -> bytes:
+    """A value as it is compared: of objects, the order counts only among a switch's cases."""
+    return (exact if name == "cases" else canonical)(values[name])
 
 
 def _some(names: Sequence[str]) -> str:

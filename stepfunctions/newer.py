@@ -81,8 +81,8 @@ def move(runs: RunStore, run: Run, moved: Run, recorded: Recorded, new: Plan) ->
     fit = Fit(old, new, [*kept, *_with_lots(runs, run, recorded)])
     refuse_misfits(fit, run, moved)
     stays = {(r.scope, r.node) for r in kept}
-    for place, (record, item) in recorded.own.items():
-        if place in stays or recorded.is_over(record.scope):
+    for record, item in recorded.inner_first():
+        if (record.scope, record.node) in stays or recorded.is_over(record.scope):
             continue
         node, was = new.nodes.get(record.node), old.nodes[record.node]
         same = node is not None and not node.pure and (node.type, node.scope) == (was.type, was.scope)

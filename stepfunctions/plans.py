@@ -32,6 +32,7 @@ def load(tenant: Tenant, digest: str) -> Plan:
         if body is None:
             raise LookupError("the plan is gone")
         held = Plan.from_dict(json.loads(body))
+        vars(held)["digest"] = digest  # its name, also of one that was written when keys were sorted
     _cache[tenant.id, digest] = held
     _cache.move_to_end((tenant.id, digest))
     while len(_cache) > _KEPT:

@@ -36,6 +36,12 @@ class Recorded:
     packs: tuple[str, ...]
     answerable: Collection[str] = frozenset()
 
+    def inner_first(self) -> list[tuple[NodeRecord, Item]]:
+        """`own`, what is in a pass before the container: that says what of its passes a retry takes back, to whoever
+        goes on with a retry that has died half way, too.
+        """
+        return sorted(self.own.values(), key=lambda own: -own[0].scope.count("/"))
+
     def at(self, place: Place) -> NodeRecord | None:
         """What is recorded there."""
         return self.own[place][0] if place in self.own else self.packed.get(place)

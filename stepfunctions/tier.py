@@ -71,6 +71,6 @@ def _longest(plan: Plan) -> float:
 
 
 def _seconds(node: BoundNode) -> float:
-    if node.pure or node.kind == "trigger":
+    if node.pure or node.kind in ("trigger", "pure"):
         return 0.0
     return node.timeout_seconds if node.kind == "effect" else inf

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -238,8 +238,13 @@ class _Row(ABC):
 
 class _Each(_Row):
     async def begin(self) -> int | Outputs:
+        if not self.anew:
+            return await self._at(self.record.passes or 0)
         # Failures that were too many are taken back with the loop's own, and lie anywhere.
-        return await self._at(0 if self.anew else self.record.passes or 0)
+        before = await recorded(self.body.flow, self.body.frame, self.body.node)
+        every = range(len(repeats.items_of(self.body, repeats.MAX_ITEMS)))
+        done = (self._is_done(before.get(self._path(number), ())) for number in every)
+        return await self._at(next((number for number, over in zip(every, done, strict=True) if not over), len(every)))
 
     async def after(self, number: int, result: Any) -> int | Outputs:
         del result  # it is in the journal
@@ -253,15 +258,19 @@ class _Each(_Row):
     async def _at(self, number: int) -> int | Outputs:
         body, items = self.body, len(repeats.items_of(self.body, repeats.MAX_ITEMS))
         if body.frame.run.attempt:  # an earlier attempt may have done what comes next
-            while number < items and await self._is_done(number):
+            while number < items and self._is_done(await self._known(number)):
                 number += 1
         if number < items:
             return number
         return await repeats.each(_over(body, await recorded(body.flow, body.frame, body.node)))
 
-    async def _is_done(self, number: int) -> bool:
-        path = self.body.frame.inside(self.body.node.id, number, {}).path
-        known = await asyncio.to_thread(self.visit.journal.load_scope, path)
+    async def _known(self, number: int) -> Sequence[NodeRecord]:
+        return await asyncio.to_thread(self.visit.journal.load_scope, self._path(number))
+
+    def _path(self, number: int) -> str:
+        return self.body.frame.inside(self.body.node.id, number, {}).path
+
+    def _is_done(self, known: Sequence[NodeRecord]) -> bool:
         return _failed(known) is None and _is_over(self.body, known)
 
 

@@ -19,6 +19,7 @@ from stepfunctions.plan import BoundNode
 HIDDEN: Final = "[secret]"
 _KIND: Final = "secret"
 _SHORTEST: Final = 6  # of the forms that are looked for beside the value itself
+_SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]*(://|%3A%2F%2F)", re.IGNORECASE)
 _BEGINNING: Final = 8  # characters: so much of a secret is hidden, too, where a text was cut before it was looked at
 
 
@@ -29,7 +30,7 @@ class Secrets:
         self.values = values
         # The longest first: one secret may be a part of another.
         self._forms = sorted({form for v in values.values() for form in _forms(v)}, key=len, reverse=True)
-        starts = {re.escape(form[:_BEGINNING]) for form in self._forms if len(form) > _BEGINNING}
+        starts = {re.escape(start) for form in self._forms if len(start := _start(form)) < len(form)}
         self._starts = re.compile("|".join(starts)) if starts else None
 
     def hide(self, value: Any, *, cut: bool = False) -> Any:
@@ -80,6 +81,12 @@ class Secrets:
         if isinstance(template, (list, tuple)):
             return [self.shown(v, r) for v, r in zip(template, rendered, strict=True)]
         return self.hide(rendered)
+
+
+def _start(form: str) -> str:
+    """So much of a secret that nothing else begins like it; of an address, more than its scheme."""
+    scheme = _SCHEME.match(form)
+    return form[: (scheme.end() if scheme else 0) + _BEGINNING]
 
 
 NONE: Final = Secrets({})

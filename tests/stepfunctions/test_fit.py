@@ -74,6 +74,13 @@ def test_the_order_of_cases_is_part_of_them():
     }
 
 
+def test_the_order_in_any_other_object_is_not():
+    headers = {"b": "1", "a": "2"}
+    old, new = (plan([get(inputs={**URL, "headers": dict(h)})]) for h in (headers.items(), sorted(headers.items())))
+    assert old.digest != new.digest
+    assert codes(old, new, NodeRecord("get", "", "completed")) == {}
+
+
 def loop(config: dict[str, Any] | None = None, inner: dict[str, Any] | None = None, *more: dict[str, Any]) -> Plan:
     return plan([node("each", "loop", config, inputs={"items": [1, 2]}), get("in", inner, parent="each"), *more])
 

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import pytest
 
 from shared.aws import states
+from shared.aws.s3 import TenantObjects
 from shared.errors import Conflict, Invalid, NotFound, PreconditionFailed, Unavailable
+from shared.settings import settings
 from shared.store.table import TenantTable
 from shared.tenancy import Principal
 from shared.triggers import service as triggers
@@ -15,6 +18,7 @@ from shared.workflows.model import Document
 from shared.workflows.store import WorkflowStore
 from stepfunctions import plans, release
 from stepfunctions.generator.apply import Wanted, apply
+from stepfunctions.plan import canonical
 from stepfunctions.start import start
 from tests.shared.triggers.overtaking import busy, meanwhile
 from tests.stepfunctions.compiler.documents import document, node
@@ -55,6 +59,16 @@ def test_publishing_makes_what_runs(who, tenant):
     assert (plan.workflow_id, plan.version) == ("wf_test", 1)
     assert states.describe_execution(published.machine, "never") is None
     states.start_execution(published.machine, "once", {})  # the machine is there
+
+
+def test_a_plan_is_known_by_its_name(who, tenant):
+    """Earlier ones were written, and named, with their keys sorted."""
+    service.create(who, an_adder())
+    release.publish_workflow(tenant, who, "wf_test", 1)
+    body = canonical(plans.load(tenant, release.runnable(tenant, "wf_test").plan).as_dict())
+    name = hashlib.sha256(body).hexdigest()
+    TenantObjects(tenant, settings().data_bucket, "plans").put(f"{name}.json", body)
+    assert plans.load(tenant, name).digest == name
 
 
 def test_a_published_version_stays_when_the_draft_goes_on(who, tenant):

@@ -34,6 +34,7 @@ def all_plans() -> list[Plan]:
         (row(names="abcdef", timeout=301), "standard", "may take 360 s"),
         (looping(), "standard", "a loop calls the world"),
         (looping(settings={"timeout_seconds": 60}), "express", "a run may take 60 s"),
+        (document([node("s", "manual_trigger"), node("t", "transform", {"expression": "$now()"})]), "express", "0 s"),
         (document([node("s", "manual_trigger"), node("d", "delay", {"ms": 60_000})], "s.trigger -> d.input"),) * 1
         + ("standard", "d waits, which"),
         (

@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from shared.clock import now_ms
-from shared.errors import Conflict
+from shared.errors import Conflict, Unavailable
+from shared.runs.store import RunStore
 from shared.tasks.service import TaskService
 from stepfunctions import control
 from tests.stepfunctions.compiler.documents import document, node
@@ -186,6 +187,36 @@ def test_of_items_of_which_too_many_failed(machines: Machines, remote: Service, 
     after = remote.count()
     assert {path: after[path] for path in before} == {p: 2 if p in bad else 1 for p in before}
     assert after.keys() - before.keys() <= {"/2/two", "/4/two", "/5", "/5/two"}
+
+
+@pytest.mark.parametrize("deaths", [1, 2, 3])
+def test_by_a_retry_that_dies_half_way(machines: Machines, remote: Service, monkeypatch, deaths: int):
+    config = {"on_item_error": "null", "tolerated_failures": 2, "result": "item"}
+    made = document(
+        [
+            node("start", "manual_trigger"),
+            node("each", "loop", config),
+            post("one", remote.base, "{{ item }}", parent="each"),
+            node("out", "output"),
+        ],
+        "start.trigger -> each.items; each.results -> out.value",
+    )
+    for path in ("/1", "/2", "/3"):
+        remote.fail(path)
+    run = machines.start(made, list(range(5)))
+    failed(machines, run, "each", "TooManyFailures")
+    reset, done = RunStore.reset_node, []
+
+    def dying(*args):
+        if len(done) == deaths:
+            raise Unavailable("the table is away")
+        done.append(reset(*args))
+
+    monkeypatch.setattr(RunStore, "reset_node", dying)
+    with pytest.raises(Unavailable):
+        control.retry(machines.tenant, run.id)
+    monkeypatch.setattr(RunStore, "reset_node", reset)
+    assert machines.value(retried(machines, run).final_output) == list(range(5))
 
 
 def test_of_a_question_that_lapsed(machines: Machines, remote: Service, owner):

@@ -248,6 +248,12 @@ def test_what_is_left_of_it_where_a_text_was_cut(form: str, left: int):
     assert secrets.hide(f"data {form[:left]}") == f"data {form[:left]}"
 
 
+def test_an_address_is_known_by_more_than_its_scheme():
+    hook = "https://hooks.example.com/services/T0/B1"
+    said = "https://api.example.com answered 500; https://hooks.example.com/ser"
+    assert Secrets({"a": hook}).hide(said, cut=True) == f"https://api.example.com answered 500; {HIDDEN}"
+
+
 def test_what_is_left_of_it_in_what_a_service_said(machines: Machines, remote: Service, kept):
     remote.bodies["/"] = json.dumps({"errors": [{"message": "x" * 290 + SECRET}, {"message": "more"}]}).encode()
     inputs = {"query": "{ a }", "variables": {"key": "{{ secrets.signing }}"}}
