@@ -7,16 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from shared.aws.clients import client, tenant_client
 from shared.aws.dynamo import Attr, Change, Condition, ConditionFailed, Dynamo, Item, Page, Write
 from shared.settings import settings
 from shared.store.keys import Key, TenantKeys
 from shared.tenancy import Tenant
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
 
 __all__ = [
     "Attr",
@@ -32,8 +29,8 @@ __all__ = [
 ]
 
 
-def stored(record: DataclassInstance) -> Item:
-    """A record as an item: without what is None, and with lists for tuples."""
+def stored(record: Any) -> Item:
+    """A record, which is a dataclass, as an item: without what is None, and with lists for tuples."""
     return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(record).items() if v is not None}
 
 
