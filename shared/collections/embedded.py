@@ -21,11 +21,11 @@ from shared.collections.filters import Condition
 from shared.collections.model import MAX_BYTES, MAX_VECTORS, CollectionRecord, Match, Passage, Segment
 from shared.collections.segments import Part, decoded, encoded, part_of
 from shared.collections.store import CollectionStore
-from shared.collections.view import View
+from shared.collections.view import INDEX, View
 from shared.errors import NotFound, TooLarge, Unavailable
 from shared.ids import ulid
 
-_KEPT_BYTES: Final = 600_000_000  # of all collections in one process
+_KEPT_BYTES: Final = 600_000_000  # of all collections in one process, with indexes, but always the one used last
 _WRITE_SECONDS: Final = 60.0
 _READS: Final = 5
 
@@ -36,7 +36,7 @@ class Loaded:
     def __init__(self) -> None:
         self._views: OrderedDict[str, View] = OrderedDict()
         self._lock = threading.Lock()
-        self._loading = threading.Lock()  # one at a time: each may take much memory
+        self._loading = threading.Lock()  # one at a time, or one index of words: each may take much memory
 
     def view(self, store: CollectionStore, record: CollectionRecord) -> View | None:
         """The collection as the record says; None if a segment is gone, so that the record is an old one."""
@@ -48,6 +48,8 @@ class Loaded:
             if held is not None and held.revision == record.revision:
                 return held  # another thread has loaded it meanwhile
             known = {part.id: part for part in held.parts} if held else {}
+            if held is not None:
+                held.drop_index()  # it says nothing of the newer revision
             self._make_room(record)
             for segment in record.segments:
                 if segment.id not in known:
@@ -58,6 +60,12 @@ class Loaded:
             view = View(record.revision, record.metric, [known[s.id] for s in record.segments])
             self.keep(record.id, view)
             return view
+
+    def make_index(self, view: View) -> None:
+        """Make a view's index of words, but not while another is made or loaded."""
+        if not view.has_index:
+            with self._loading:
+                view.make_index()
 
     def keep(self, collection_id: str, view: View) -> None:
         """Keep a view unless there is a newer one."""
@@ -74,7 +82,8 @@ class Loaded:
         """Before one is loaded, so that there are not both it and what it will displace."""
         with self._lock:
             others = [name for name in self._views if name != record.id]
-            total = record.size + sum(self._views[name].memory for name in others)
+            texts = max(0, record.size - 4 * record.count * record.dimension)
+            total = record.size + INDEX * texts + sum(self._views[name].memory for name in others)
             for name in others:
                 if total <= _KEPT_BYTES:
                     return
@@ -104,7 +113,9 @@ class Embedded:
 
     def with_words(self, text: str, k: int, where: Condition | None) -> list[Match] | None:
         """The passages that have words of a text, best first by BM25."""
-        return self._current()[1].with_words(text, k, where)
+        view = self._current()[1]
+        self._loaded.make_index(view)
+        return view.with_words(text, k, where)
 
     def count(self, where: Condition | None) -> int:
         """How many passages there are for which the condition holds."""
@@ -153,8 +164,8 @@ class Embedded:
         after, written = view.with_part(part)
         if part.ids and after.weight > MAX_BYTES:
             raise TooLarge(
-                f"an embedded collection has at most {MAX_BYTES:,} bytes of vectors and, counted twice, of texts and "
-                f"metadata; this would have {after.weight:,}"
+                f"an embedded collection has at most {MAX_BYTES:,} bytes of vectors and, counted four times, of texts "
+                f"and metadata; this would have {after.weight:,}"
             )
         known = {s.id: s for s in record.segments}
         for new in written:

@@ -16,7 +16,7 @@ Provider = Literal["openai", "bedrock"]
 
 MAX_COLLECTIONS: Final = 100  # of a tenant
 MAX_VECTORS: Final = 50_000  # of a collection in the embedded back end
-MAX_BYTES: Final = 500_000_000  # of its vectors, and twice those of texts and metadata, of whose words an index is made
+MAX_BYTES: Final = 550_000_000  # of its vectors, and four times those of texts and metadata, for the index of words
 MAX_DIMENSION: Final = 4_096
 MAX_BATCH: Final = 10_000  # passages of one call
 MAX_TEXT_BYTES: Final = 30_000  # the smallest that a back end holds, so that a passage fits into all of them

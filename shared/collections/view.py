@@ -18,6 +18,7 @@ from shared.ids import ulid
 
 _SMALL: Final = 128  # rows: segments up to twice this are merged whatever comes
 _MERGED: Final = 64_000_000  # bytes in memory: no larger one is made of several, so that a merge needs little beside
+INDEX: Final = 5  # bytes that the index of words takes for one of texts and metadata, as measured
 Rows: TypeAlias = NDArray[np.bool_]
 
 
@@ -48,15 +49,28 @@ class View:
 
     @property
     def weight(self) -> int:
-        """The same with those of texts and metadata counted twice: what `MAX_BYTES` bounds."""
+        """The same with those of texts and metadata counted four times: what `MAX_BYTES` bounds."""
         vectors = sum(int(alive.sum() * part.vectors.shape[1] * 4) for part, alive in self._rows)
-        return 2 * self.size - vectors
+        return 4 * self.size - 3 * vectors
 
     @property
     def memory(self) -> int:
-        """Roughly the bytes it takes; the index of its words, once there is one, thrice as many as its texts."""
-        words = 3 * sum(part.memory - part.vectors.nbytes for part in self.parts) if "_keywords" in vars(self) else 0
-        return sum(part.memory for part in self.parts) + words
+        """Roughly the bytes it takes with the index of its words, whether that is made yet or not."""
+        written = sum(int(part.sizes.sum()) - part.vectors.nbytes for part in self.parts)
+        return sum(part.memory for part in self.parts) + INDEX * written
+
+    @property
+    def has_index(self) -> bool:
+        """Whether the index of words is made."""
+        return "_keywords" in vars(self)
+
+    def make_index(self) -> None:
+        """Make the index of words, unless it is there."""
+        _ = self._keywords
+
+    def drop_index(self) -> None:
+        """Let the index of words go; it is made again by whoever asks for it."""
+        vars(self).pop("_keywords", None)
 
     @property
     def _rows(self) -> list[tuple[Part, Rows]]:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from shared.nodes.base import NodeError
 from shared.outbound.hosts import AddressRefused, NameNotFound
-from shared.outbound.statuses import worth_another_try
+from shared.outbound.statuses import leaves_open, worth_another_try
 
 _ANSWERS: Final = 5  # full ones, in one session
 
@@ -102,7 +102,8 @@ def node_error(error: Exception, seen: Seen) -> NodeError:
     for each in found:
         if isinstance(each, NodeError):
             said_of = seen.without_secrets(each.message, 2_000)
-            return NodeError(each.error, said_of, retry_after=each.retry_after, retryable=each.retryable)
+            wait, again = each.retry_after, each.retryable
+            return NodeError(each.error, said_of, retry_after=wait, retryable=again, unsure=each.unsure)
     for cause in (*found, seen.failure):
         known = _of_the_wire(cause, seen)
         if known is not None:
@@ -150,8 +151,9 @@ def _of_the_wire(error: BaseException | None, seen: Seen) -> NodeError | None:
 def _of_status(status: int, seen: Seen) -> NodeError:
     if status in (401, 403):
         return NodeError("AuthenticationFailed", f"{seen.server} answered {status}", retryable=False)
-    again = worth_another_try(status)
-    return NodeError("HttpError", f"{seen.server} answered {status}", retry_after=seen.retry_after, retryable=again)
+    again, unsure = worth_another_try(status), leaves_open(status)
+    message = f"{seen.server} answered {status}"
+    return NodeError("HttpError", message, retry_after=seen.retry_after, retryable=again, unsure=unsure)
 
 
 _CODES: Final[dict[int, tuple[str, bool]]] = {

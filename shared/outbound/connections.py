@@ -53,7 +53,11 @@ async def dialled(found: Sequence[str], port: int) -> socket.socket:
     until = loop.time() + CONNECT_SECONDS
     last: OSError = OSError("there is no address")
     for tried, address in enumerate(found):
-        link = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+        try:
+            link = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+        except OSError as error:  # a machine without IPv6
+            last = error
+            continue
         link.setblocking(False)
         try:
             async with asyncio.timeout((until - loop.time()) / (len(found) - tried)):

@@ -110,6 +110,7 @@ def _block(part: Mapping[str, Any]) -> Mapping[str, Any]:
         if kind.startswith("text/"):
             source = {"type": "text", "media_type": "text/plain", "data": body.decode(errors="replace")}
         return {"type": "document", "title": name, "source": source}
+    _parts.no_sound(part, "Anthropic")
     return part
 
 

@@ -122,6 +122,7 @@ def _block(part: Mapping[str, Any]) -> Mapping[str, Any]:
         return {
             "document": {"format": ending or media_type.rpartition("/")[2], "name": plain, "source": {"bytes": body}}
         }
+    _parts.no_sound(part, "Bedrock")
     return part
 
 

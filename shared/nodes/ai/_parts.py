@@ -49,6 +49,12 @@ def data_url(url: Any) -> tuple[str, bytes] | None:
         raise NodeError("InvalidInput", "a data URL in a message is not in base64", retryable=False) from None
 
 
+def no_sound(part: Mapping[str, Any], provider: str) -> None:
+    """Raises NodeError InvalidInput for a part that is sound, which the provider has no form for."""
+    if part.get("type") == "input_audio":
+        raise NodeError("InvalidInput", f"{provider} takes no sound", retryable=False)
+
+
 def image_url(part: Mapping[str, Any]) -> Any:
     """The address of an image part."""
     given = part.get("image_url")

@@ -18,7 +18,7 @@ from shared.credentials.signing import Signature
 from shared.nodes._credentials import http_signature
 from shared.nodes.base import Call, NodeError, Outputs
 from shared.outbound.hosts import AddressRefused, NameNotFound
-from shared.outbound.statuses import worth_another_try
+from shared.outbound.statuses import leaves_open, worth_another_try
 from shared.outbound.transport import shared_transport
 
 MAX_BYTES: Final = 50_000_000
@@ -247,8 +247,8 @@ async def _answer(response: httpx.Response, config: Mapping[str, Any], room: int
     if status >= 400 and config.get("fail_on_status", True):
         # The body is left out: it may repeat what was sent, and errors are stored.
         message = f"{response.request.url.host} answered {status} {response.reason_phrase}".rstrip()
-        again = worth_another_try(status)
-        raise NodeError("HttpError", message, retry_after=retry_after(response.headers), retryable=again)
+        again, wait = worth_another_try(status), retry_after(response.headers)
+        raise NodeError("HttpError", message, retry_after=wait, retryable=again, unsure=leaves_open(status))
     body = await _body(response, room)
     outputs = {"response": _parsed(body, response, config), "status": status, "headers": dict(response.headers)}
     return outputs, len(body)

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from shared.nodes.base import Call, NodeError, Outputs
 from shared.nodes.external._exchange import exchange, retry_after
-from shared.outbound.statuses import worth_another_try
+from shared.outbound.statuses import leaves_open, worth_another_try
 
 _SAID: Final = 300  # characters of the service's own words
 
@@ -40,13 +40,14 @@ def _judged(answer: Outputs, fail_on: str) -> Outputs:
     busy, wait = worth_another_try(status), retry_after(answer["headers"])
     if not isinstance(body, Mapping) or not ("data" in body or "errors" in body):
         if status >= 400:
-            raise NodeError("HttpError", f"the service answered {status}", retryable=busy, retry_after=wait)
+            said, unsure = f"the service answered {status}", leaves_open(status)
+            raise NodeError("HttpError", said, retryable=busy, retry_after=wait, unsure=unsure)
         raise NodeError("InvalidResponse", "the answer is none of GraphQL's", retryable=False)
     data, errors = body.get("data"), body.get("errors") or []
     if not (data is None or isinstance(data, Mapping)) or not isinstance(errors, list):
         raise NodeError("InvalidResponse", "the answer is none of GraphQL's", retryable=False)
     if errors and (fail_on == "any_error" or (fail_on == "no_data" and data is None)):
-        raise NodeError("GraphqlError", _said(errors), retryable=busy, retry_after=wait)
+        raise NodeError("GraphqlError", _said(errors), retryable=busy, retry_after=wait, unsure=leaves_open(status))
     return {"data": data, "errors": errors}
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from shared.nodes._credentials import credential
 from shared.nodes.base import Call, NodeError, Outputs
-from shared.outbound.statuses import worth_another_try
+from shared.outbound.statuses import leaves_open, worth_another_try
 
 _MOST: Final = 1_000
 _MOST_GRADED: Final = 50
@@ -84,7 +84,8 @@ async def _from_endpoint(call: Call, query: str, texts: Sequence[str]) -> list[f
         wait = float(said) if said.isascii() and said.isdigit() else None
         raise NodeError("RateLimited", "too many requests", retry_after=wait)
     if status != 200:
-        raise NodeError("HttpError", f"the endpoint answered {status}", retryable=worth_another_try(status))
+        again, unsure = worth_another_try(status), leaves_open(status)
+        raise NodeError("HttpError", f"the endpoint answered {status}", retryable=again, unsure=unsure)
     return _read(answer["response"], len(texts))
 
 

@@ -217,6 +217,13 @@ def test_a_fault_is_a_failure_of_that_name(fault: str, monkeypatch: pytest.Monke
         assert found.retry_after == 7
 
 
+@pytest.mark.parametrize(("status", "unsure"), [(502, True), (504, True), (503, False)])
+def test_what_a_gateway_answers_leaves_open_whether_a_tool_was_called(status: int, unsure: bool) -> None:
+    with scripted({"tools/list": listed(tool()), "tools/call": Reply(b"", status)}) as server:
+        found = failure(document(server), act)
+    assert (found.error, found.retryable, found.unsure) == ("HttpError", True, unsure)
+
+
 def test_a_list_is_not_longer_than_it_may_be() -> None:
     with scripted({"tools/list": listed(*(tool(f"t{i}") for i in range(MAX_LISTED)))}) as server:
         assert len(inside(document(server), names)) == MAX_LISTED

@@ -22,6 +22,7 @@ from tests.shared.nodes.models import (
 )
 
 USAGE = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15, "model": "m-served"}
+SOUND = {"type": "input_audio", "input_audio": {"data": "aGk=", "format": "wav"}}
 
 
 def made(server: Server, config: dict[str, Any] | None = None, timeout_seconds: float = 20, **inputs: Any) -> Call:
@@ -211,6 +212,7 @@ def test_busy_endpoints_are_asked_again_as_late_as_they_say() -> None:
     [
         ({"model": ""}, {}, "InvalidInput"),
         ({}, {"messages": []}, "InvalidInput"),
+        ({}, {"messages": [{"role": "user", "content": [SOUND]}]}, "InvalidInput"),
         ({}, {"messages": 5}, "InvalidInput"),
         ({}, {"messages": [{"role": "user", "content": [5]}]}, "InvalidInput"),
         ({}, {"messages": [{"role": "assistant", "tool_calls": ["x"]}]}, "InvalidInput"),

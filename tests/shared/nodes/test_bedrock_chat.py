@@ -16,6 +16,7 @@ from tests.shared.nodes.models import FITS, GOOD, KEY, SCHEMA, TOOL, bedrock_fai
 
 MODEL = "amazon.nova-lite-v1:0"
 USAGE = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15, "model": MODEL}
+SOUND = {"type": "input_audio", "input_audio": {"data": "aGk=", "format": "wav"}}
 
 
 def made(server: Server, config: dict[str, Any] | None = None, timeout_seconds: float = 20, **inputs: Any) -> Call:
@@ -183,6 +184,7 @@ def test_busy_models_are_asked_again_as_late_as_they_say() -> None:
     [
         ({"model": ""}, {}, "InvalidInput"),
         ({}, {"messages": []}, "InvalidInput"),
+        ({}, {"messages": [{"role": "user", "content": [SOUND]}]}, "InvalidInput"),
         ({}, {"messages": [{"role": "user", "content": [{"type": "text", "text": 5}, 5]}]}, "InvalidInput"),
         ({}, {"messages": [{"role": "user", "content": [{"nonsense": 5}]}]}, "InvalidInput"),
         (

@@ -119,6 +119,15 @@ def test_only_what_may_change_is_worth_another_try(status: int, again: bool) -> 
         assert failure(server).retryable is again
 
 
+@pytest.mark.parametrize(
+    ("status", "unsure"),
+    [*((status, True) for status in (408, 502, 504)), *((status, False) for status in (400, 409, 425, 429, 500, 503))],
+)
+def test_what_a_gateway_answers_leaves_open_whether_it_was_done(status: int, unsure: bool) -> None:
+    with serving([Reply(b"", status)]) as server:
+        assert failure(server).unsure is unsure
+
+
 def test_retry_after_may_be_a_date_and_may_be_nonsense() -> None:
     with serving([Reply(b"", 503, {"Retry-After": "Fri, 31 Dec 2100 23:59:59 GMT"})]) as server:
         later = failure(server).retry_after

@@ -58,15 +58,17 @@ def test_what_is_no_text_is_given_as_models_take_it(server: Own) -> None:
     with serving([openai_says("A cat.")]) as there:
         execute("llm_chat", {"model": "m", "credential": "openai"}, {"messages": found}, world=outside(there))
     assert there.asked[0].json["messages"] == found
+    without_sound = [each for each in found if each["content"][0]["type"] != "input_audio"]
     with serving([anthropic_says("A cat.")]) as there:
         config = {"model": "m", "credential": "anthropic"}
-        execute("anthropic_chat", config, {"messages": found}, world=outside(there))
+        with pytest.raises(NodeError, match="takes no sound"):
+            execute("anthropic_chat", config, {"messages": found}, world=outside(there))
+        execute("anthropic_chat", config, {"messages": without_sound}, world=outside(there))
     [sent] = there.asked[0].json["messages"]
     source = {"type": "base64", "media_type": "image/png", "data": "aGk="}
     assert sent["content"][0] == {"type": "image", "source": source}
     assert [part["type"] for part in sent["content"] if part["type"] != "text"] == [
         "image",
-        "input_audio",  # which the endpoint refuses: no provider but OpenAI takes sound
         "image",
         "document",
     ]

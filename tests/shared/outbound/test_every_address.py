@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -116,3 +117,22 @@ def test_one_that_says_nothing_leaves_time_for_the_next(silent: int, monkeypatch
         asyncio.run(dialled([DEAF, DEAF], silent))
     with pytest.raises(ConnectionRefusedError):
         asyncio.run(dialled([DEAF, "127.0.0.3"], silent))
+
+
+def test_a_machine_without_ipv6_goes_on_to_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = socket.socket
+
+    def of_old(family: int = socket.AF_INET, *more: Any, **others: Any) -> socket.socket:
+        if family == socket.AF_INET6:
+            raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+        return real(family, *more, **others)
+
+    with real() as server:
+        server.bind((HERE, 0))
+        server.listen()
+        port = server.getsockname()[1]
+        monkeypatch.setattr(connections.socket, "socket", of_old)
+        with asyncio.run(dialled(["::1", HERE], port)) as link:
+            assert link.getpeername() == (HERE, port)
+        with pytest.raises(OSError, match="family"):
+            asyncio.run(dialled(["::1"], port))
