@@ -155,7 +155,7 @@ def _decoded(about: Mapping[str, str], read_change: Callable[[], list[_E]]) -> l
     """The events of a change. One that cannot be understood tells nothing: it would only hold up all that follow."""
     try:
         return read_change()
-    except Exception as error:  # whatever it is: see above
+    except Exception as error:  # whatever it is: handing the change over again would not mend it
         facts: dict[str, Any] = {**about, **described(error)}
         logger("stream").error("skipped", **facts)
         return []

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
+from shared.errors import Invalid, Problem
 from shared.ids import digest
 
 _OF_SERVICE: Final = ("canary", "beside")  # say how it is in service, not what it is
@@ -74,3 +75,25 @@ def in_service(published: Mapping[str, Any] | None, canary: Mapping[str, Any] | 
     if canary is None:
         return found
     return replace(found, beside=Beside(canary["id"], canary["weight"], Published.from_dict(canary["published"])))
+
+
+def chosen(triggers: Sequence[tuple[str, str]], disabled: Sequence[str], wanted: str | None) -> str | None:
+    """The trigger at which a run starts, of these `(node id, type)`: the one asked for, else the manual one, else the
+    only one; None where there is none at all. Disabled ones do not count, and a workflow that has only those is not
+    started. Raises Invalid.
+    """
+    ids = [node for node, _ in triggers]
+    if wanted is not None and wanted in ids:
+        return wanted
+    if wanted is not None and wanted not in disabled:
+        message = f"there is no trigger {wanted}"
+        there = f"{message}; there is {', '.join(ids)}" if ids else "the workflow has no triggers"
+        raise Invalid(there, errors=[Problem("unknown_trigger", message, "trigger_node", wanted)])
+    if wanted is not None or (disabled and not ids):
+        message = f"the trigger {wanted} is disabled" if wanted else f"every trigger is disabled: {', '.join(disabled)}"
+        raise Invalid(message, errors=[Problem("disabled_trigger", message, "trigger_node", wanted)])
+    manual = [node for node, kind in triggers if kind == "manual_trigger"]
+    if manual or len(ids) < 2:
+        return next(iter(manual or ids), None)
+    message = f"name the trigger to start at: {', '.join(ids)}"
+    raise Invalid(message, errors=[Problem("missing_trigger", message, "trigger_node")])

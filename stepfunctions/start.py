@@ -21,7 +21,7 @@ from shared.usage import service as usage
 from stepfunctions import plans
 from stepfunctions.engine.payloads import NotJson, Value, ValueTooLarge
 from stepfunctions.prefill import create
-from stepfunctions.published import Published
+from stepfunctions.published import Published, chosen
 
 _UNATTENDED: Final = ("schedule", "event", "file", "error")  # nobody is told at once, and nothing comes again
 
@@ -167,33 +167,8 @@ def _envelope(tenant: Tenant, run: Run, timeouts: tuple[int, ...]) -> dict[str, 
 
 
 def trigger_of(published: Published, wanted: str | None) -> str | None:
-    """The node at which the run starts: the one asked for, else the manual trigger, else the only one. Disabled ones do
-    not count; a workflow that has only those is not started.
-    """
-    off = published.disabled
-    if wanted in off or (off and wanted is None and not published.triggers):
-        message = f"the trigger {wanted} is disabled" if wanted else f"every trigger is disabled: {', '.join(off)}"
-        raise Invalid(message, errors=[Problem("disabled_trigger", message, "trigger_node", wanted)])
-    if not published.triggers:
-        if wanted is not None:
-            raise Invalid("the workflow has no triggers", errors=[_unknown(wanted)])
-        return None
-    ids = [node for node, _ in published.triggers]
-    if wanted is not None:
-        if wanted not in ids:
-            raise Invalid(f"there is no trigger {wanted}; there is {', '.join(ids)}", errors=[_unknown(wanted)])
-        return wanted
-    manual = [node for node, kind in published.triggers if kind == "manual_trigger"]
-    if manual:
-        return manual[0]
-    if len(ids) == 1:
-        return ids[0]
-    message = f"name the trigger to start at: {', '.join(ids)}"
-    raise Invalid(message, errors=[Problem("missing_trigger", message, "trigger_node")])
-
-
-def _unknown(wanted: str) -> Problem:
-    return Problem("unknown_trigger", f"there is no trigger {wanted}", "trigger_node", wanted)
+    """The node at which the run starts, as `chosen`."""
+    return chosen(published.triggers, published.disabled, wanted)
 
 
 def _stored(tenant: Tenant, data: Any) -> Mapping[str, Any]:

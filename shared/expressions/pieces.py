@@ -35,8 +35,7 @@ def pieces(text: str, at: int = 0) -> Iterator[Piece]:
     awaited = True  # whether a value is to come
     while at < len(text):
         begins = awaited and text[at] == "/" and not text.startswith("/*", at)
-        found = (_PATTERN if begins else _PIECE).match(text, at)
-        assert found is not None  # noqa: S101 - each takes any character
+        found = cast("re.Match[str]", (_PATTERN if begins else _PIECE).match(text, at))  # each takes any character
         kind, said = cast(Kind, found.lastgroup), found[0]
         yield Piece(kind, at, found.end())
         if kind == "sign":

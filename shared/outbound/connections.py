@@ -6,7 +6,7 @@ import asyncio
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar
 
@@ -54,22 +54,15 @@ async def dialled(found: Sequence[str], port: int) -> socket.socket:
     last: OSError = OSError("there is no address")
     for tried, address in enumerate(found):
         try:
-            link = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
-        except OSError as error:  # a machine without IPv6
+            with ExitStack() as opened:
+                link = opened.enter_context(socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET))
+                link.setblocking(False)
+                async with asyncio.timeout((until - loop.time()) / (len(found) - tried)):
+                    await loop.sock_connect(link, (address, port))
+                opened.pop_all()  # it stays open
+                return link
+        except OSError as error:  # also where the machine has no IPv6
             last = error
-            continue
-        link.setblocking(False)
-        try:
-            async with asyncio.timeout((until - loop.time()) / (len(found) - tried)):
-                await loop.sock_connect(link, (address, port))
-        except OSError as error:
-            link.close()
-            last = error
-        except BaseException:  # what was opened is closed
-            link.close()
-            raise
-        else:
-            return link
     raise last
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
@@ -25,7 +25,8 @@ class _Checked(Connection):
     async def _connect(self) -> None:
         async with asyncio.timeout(CONNECT_SECONDS):
             self.link = await dialled(self.found, self.port)
-            await super()._connect()  # type: ignore[no-untyped-call]
+            connect: Callable[[], Awaitable[None]] = super()._connect
+            await connect()
 
     def _connection_arguments(self) -> Mapping[str, Any]:
         return {"sock": self.link}

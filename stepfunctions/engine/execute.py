@@ -128,8 +128,9 @@ async def attempt(frame: Frame, node: BoundNode, record: NodeRecord, world: Node
     """
     secrets, call = NO_SECRETS, None
     try:
-        _what_comes_in(frame, node)
-        if not reads_secrets(node):
+        if reads_secrets(node):
+            _what_comes_in(frame, node)  # a node that is to be skipped opens none
+        else:
             call = prepare(frame, node, record, world)
     except Skipped:
         return skip(frame, record)

@@ -10,12 +10,13 @@ from typing import Any, Final
 
 from shared.cases.model import Assertion, Case
 from shared.clock import now_ms, parse
-from shared.errors import Problem
+from shared.errors import Invalid, Problem
 from shared.runs.model import NodeRecord
 from shared.tenancy import Tenant
 from shared.workflows.difference import cut
 from stepfunctions.plan import Plan
 from stepfunctions.prefill import ports_of
+from stepfunctions.published import chosen
 from stepfunctions.rehearsal.compare import MAX_DIFFERENCES, Difference, differences, schema_problems_of
 from stepfunctions.rehearsal.play import GivenUp, Played, play
 
@@ -103,20 +104,13 @@ def _since(began: float) -> int:
 
 
 def _trigger(plan: Plan, case: Case) -> tuple[str | None, list[Problem]]:
-    """The node at which the run starts, as `stepfunctions.start.trigger_of` chooses it."""
+    """The node at which the run starts."""
     every = [n for n in plan.nodes.values() if n.kind == "trigger"]
-    ids, off = [n.id for n in every if not n.disabled], [n.id for n in every if n.disabled]
-    wanted = case.trigger_node
-    if wanted in off or (off and wanted is None and not ids):
-        message = f"the trigger {wanted} is disabled" if wanted else f"every trigger is disabled: {', '.join(off)}"
-        return None, [Problem("disabled_trigger", message, "trigger_node", wanted)]
-    if wanted is not None and wanted not in ids:
-        return None, [Problem("unknown_trigger", f"there is no trigger {wanted}", "trigger_node", wanted)]
-    manual = [n for n in ids if plan.nodes[n].type == "manual_trigger"]
-    chosen = wanted or next(iter(manual or ids[:1]), None)
-    if wanted is None and not manual and len(ids) > 1:
-        return None, [Problem("missing_trigger", f"name the trigger to start at: {', '.join(ids)}", "trigger_node")]
-    return chosen, []
+    usable = [(n.id, n.type) for n in every if not n.disabled]
+    try:
+        return chosen(usable, [n.id for n in every if n.disabled], case.trigger_node), []
+    except Invalid as error:
+        return None, list(error.errors)
 
 
 def _misfits(plan: Plan, case: Case) -> list[Problem]:

@@ -15,6 +15,7 @@ from tests.shared.nodes.calls import call, run
 from tests.shared.nodes.http_server import Asked, Reply, Server, serving
 from tests.shared.nodes.models import KEY, bedrock_fails, outside
 from tests.shared.nodes.test_llm_chat import fails
+from tests.stepfunctions.engine.watch import wait_for
 
 TITAN = "amazon.titan-embed-text-v2:0"
 COHERE = "eu.cohere.embed-v4:0"
@@ -85,7 +86,7 @@ def test_tokens_are_counted_although_a_later_batch_fails() -> None:
     def answer(asked: Asked) -> Reply:
         if len(asked.json["input"]) == 128:
             return openai(asked)
-        time.sleep(0.2)
+        wait_for(lambda: asking.usage.get("prompt_tokens") == 256, "the others are counted")
         return Reply({"error": {"message": "no"}}, 400)
 
     with serving(answer) as server:
