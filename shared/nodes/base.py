@@ -52,8 +52,8 @@ class NodeError(Exception):
 
     The message may be shown to the tenant and is stored: put no secret into it. `retry_after` (seconds) is what the
     other side asked for; `retryable: False` makes a retry policy give up at once. Half a surrogate pair in the message,
-    which no store takes, becomes `?`. `unsure`: what was asked for may have
-    happened, so a node that is not idempotent is not tried again; without it, that goes by the name.
+    which no store takes, becomes `?`. `unsure`: what was asked for may have happened, so a node that is not idempotent
+    is not tried again; without it, that goes by the name.
     """
 
     def __init__(
